@@ -1,0 +1,109 @@
+//! The trait that whoever runs the application fulfils. The front knows nothing of Python: it
+//! hands over a request whose body it has already received, and awaits a response.
+
+use std::fs::File;
+use std::future::Future;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::request::Parts;
+
+/// Answers the requests of `wsgi` routes.
+pub trait Gateway: Send + Sync + 'static {
+    /// The response's body; its end without an error is the end of the response.
+    type Body: http_body::Body<Data = Bytes, Error = Incomplete> + Send + 'static;
+
+    /// Calls the application. Dropping the future or the body says that the client has left.
+    fn call(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send;
+}
+
+/// A request for the application.
+#[derive(Debug)]
+pub struct Request {
+    /// Method, target, version, header fields, as received.
+    pub head: Parts,
+    /// The whole body.
+    pub body: RequestBody,
+    /// The client.
+    pub peer: SocketAddr,
+    /// Where it connected to.
+    pub local: SocketAddr,
+    /// Unique to this request within the server; in every log line about it.
+    pub id: RequestId,
+}
+
+/// Printed as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(pub u64);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A request body, received in full: small ones in memory, large ones in an unlinked file.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// In memory; may be empty.
+    Memory(Bytes),
+    /// Spooled: positioned at its start.
+    File {
+        /// The unlinked temporary file.
+        file: File,
+        /// Bytes in it.
+        len: u64,
+    },
+}
+
+/// What the application answered.
+#[derive(Debug)]
+pub struct Reply<B> {
+    /// Status and header fields, checked.
+    pub head: http::response::Parts,
+    /// What follows.
+    pub body: ReplyBody<B>,
+}
+
+/// The two kinds of bodies an application sends.
+#[derive(Debug)]
+pub enum ReplyBody<B> {
+    /// Bytes as the application yields them.
+    Stream(B),
+    /// A regular file (`wsgi.file_wrapper`), from its current offset: no Python thread is
+    /// involved any more.
+    File {
+        /// The file, a descriptor of our own.
+        file: File,
+        /// Where the reply begins in it.
+        offset: u64,
+        /// Bytes to send.
+        len: u64,
+    },
+}
+
+/// The application stopped before the end of its response: the connection must be cut so that
+/// the client sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Incomplete;
+
+impl std::fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the application stopped before the end of its response")
+    }
+}
+
+impl std::error::Error for Incomplete {}
+
+/// Why there is no response from the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayError {
+    /// The queue is full: 503 with Retry-After.
+    Busy,
+    /// The application raised or broke PEP 3333 before its head was sent (logged by the
+    /// gateway): 500.
+    Failed,
+}

@@ -1,0 +1,4 @@
+//! HTTP in, HTTP out. Knows nothing of Python: requests for the application go through
+//! [`gateway::Gateway`].
+
+pub mod gateway;

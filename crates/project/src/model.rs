@@ -1,0 +1,183 @@
+//! The meaning of a project file: every key with its unit, default and range.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A checked project: nothing in it can be out of range or missing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Project {
+    /// The project file, absolute.
+    pub file: PathBuf,
+    /// `[server]`: the processes and their log.
+    pub server: Server,
+    /// `[python]`: the application and the pool that runs it.
+    pub python: Python,
+    /// `[hooks]`: commands around the life of the server.
+    pub hooks: Hooks,
+    /// `[[site]]`: what is served where. At least one.
+    pub sites: Vec<Site>,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// `master`: a supervisor watches the workers (default). `false`: this process becomes the
+    /// one worker.
+    pub master: bool,
+    /// `stop_timeout`: how long running requests may go on after a stop was asked for.
+    /// Default 30 s, 0 s to 1 h.
+    pub stop_timeout: Duration,
+    /// `log_level`: what is written to standard error. Default `info`.
+    pub log_level: LogLevel,
+}
+
+/// `server.log_level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Failures only.
+    Error,
+    /// What an operator can act on.
+    Warn,
+    /// Life-cycle events as well (default).
+    Info,
+    /// For finding faults in appliance itself.
+    Debug,
+}
+
+impl LogLevel {
+    /// The level's name in project.toml and in tracing's filters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+        }
+    }
+}
+
+/// `[python]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Python {
+    /// `chdir`: the working folder, first on `sys.path`. Default: the project file's folder.
+    pub chdir: PathBuf,
+    /// `module`: the WSGI application; none for a project without a `wsgi` route.
+    pub application: Option<Application>,
+    /// `virtualenv`: absolute; without it the interpreter itself runs the workers.
+    pub virtualenv: Option<PathBuf>,
+    /// `interpreter`: a name looked up in `PATH` or an absolute path; creates the virtualenv.
+    /// Default `python3`.
+    pub interpreter: String,
+    /// `requirements`: installed into the virtualenv when it is missing or they changed.
+    pub requirements: Option<PathBuf>,
+    /// `env`: added to the environment of workers, hooks and pip.
+    pub env: BTreeMap<String, String>,
+    /// `processes`: worker processes, 1 to 512. Default `"auto"`: the CPUs this process may use.
+    pub processes: usize,
+    /// `threads`: Python threads in each worker, 1 to 1024. Default 4.
+    pub threads: usize,
+    /// `queue`: requests which may wait for a Python thread, per worker, 1 to 65536. Default 512.
+    /// Beyond it the answer is 503 with Retry-After.
+    pub queue: usize,
+    /// `body_buffer`: bytes of a request body kept in memory; the rest is spooled to a file.
+    /// 0 to 64 MB, default 64 KB.
+    pub body_buffer_bytes: u64,
+    /// `response_buffer`: bytes of a response that may wait for a slow client before the
+    /// application's thread waits too. 1 KB to 64 MB, default 256 KB.
+    pub response_buffer_bytes: u64,
+    /// `spool`: folder of spooled request bodies. Default: the system's temporary folder.
+    pub spool: PathBuf,
+}
+
+/// `python.module`: `package.module:callable`; the callable defaults to `application`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Application {
+    /// Dotted module name.
+    pub module: String,
+    /// Attribute path inside the module, dots allowed.
+    pub callable: String,
+}
+
+/// `[hooks]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// `before_start`: shell commands run in order, in `python.chdir`, with the virtualenv's
+    /// `bin` first in `PATH`, before the first worker starts. One that fails stops the start.
+    pub before_start: Vec<String>,
+}
+
+/// One `[[site]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Site {
+    /// `listen`: addresses, at least one. A bare port means every IPv4 address.
+    pub listen: Vec<SocketAddr>,
+    /// `server_name`: lower-case host names without port. Empty: any name. The first site of a
+    /// listener also answers names nobody has.
+    pub server_name: Vec<String>,
+    /// `body_limit`: the largest request body, nginx's `client_max_body_size`. Default 20 MB;
+    /// 0 bytes to 1 TB.
+    pub body_limit_bytes: u64,
+    /// `routes`, in the order of the file.
+    pub routes: Vec<Route>,
+}
+
+/// One entry of `site.routes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// Which paths it answers.
+    pub pattern: Pattern,
+    /// Who answers them.
+    pub target: Target,
+}
+
+/// The key of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pattern {
+    /// `"= /path"`: this path alone.
+    Exact(String),
+    /// `"/path"`: this path and everything below it (`/api` answers `/api` and `/api/x`, not
+    /// `/apix`); with a final slash, what is below it, and the path without the slash is
+    /// redirected to it. The longest prefix wins.
+    Prefix(String),
+}
+
+/// The value of a route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Target {
+    /// `{ files = "dist", … }`.
+    Files(Files),
+    /// `{ wsgi = true }`: the project's application.
+    Wsgi,
+}
+
+/// A folder of static files. The route's prefix is cut off (nginx's `alias`, not its `root`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Files {
+    /// `files`: the folder (for an exact route: the folder or the file itself), absolute.
+    pub root: PathBuf,
+    /// `fallback`: answers navigations that match no file, as a path inside the folder:
+    /// `/index.html`. Default: none, such a request is a 404.
+    pub fallback: Option<String>,
+    /// `index`: file names tried for a folder. Default `["index.html"]`.
+    pub index: Vec<String>,
+    /// `immutable`: which files may be cached for a year. Default [`Immutable::Hashed`].
+    pub immutable: Immutable,
+}
+
+/// `immutable` of a files route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Immutable {
+    /// Files whose name carries a content hash, as Vite, webpack and Django's manifest storage
+    /// write them (default).
+    Hashed,
+    /// Every file but HTML.
+    All,
+    /// None.
+    Never,
+}
