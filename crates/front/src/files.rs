@@ -1,0 +1,343 @@
+//! Static files: a request → a file below the route's folder → a response.
+//!
+//! 1. Method: GET and HEAD; OPTIONS says so; others are 405.
+//! 2. A hot file is answered from memory by its path as written: no system call.
+//! 3. Otherwise the path is decoded ([`path`]) and looked up ([`lookup`], [`open`]), on this
+//!    thread if the kernel has all of it in memory, else in the blocking pool.
+//! 4. A folder without its final slash is redirected; what is not there gets the fallback
+//!    ([`fallback`]) or a 404.
+//! 5. A representation is picked ([`encoding`]), conditions ([`conditions`]) and range ([`range`])
+//!    are applied, and the bytes go out from memory or from the file ([`body`]).
+
+mod body;
+mod cache;
+mod conditions;
+mod encoding;
+mod fallback;
+mod freshness;
+mod lookup;
+mod media_type;
+mod open;
+mod path;
+mod range;
+mod sendfile;
+
+use std::io;
+use std::sync::Arc;
+
+use appliance_project::model::Files;
+use axum::body::Body;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+pub use body::file_body;
+pub use cache::Cache;
+pub use sendfile::{Sendfile, SendfileStream};
+
+use crate::error_page::error_page;
+use cache::{FolderId, Known};
+use conditions::Verdict;
+use lookup::{Content, Entry, Found, Source, Variant};
+use open::Access;
+use path::{Below, PathError};
+use range::RangeRequest;
+
+const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// The fields of a 200 that belong into its 304 (RFC 9110 §15.4.5).
+const OF_304: [HeaderName; 3] = [header::CACHE_CONTROL, header::ETAG, header::VARY];
+
+/// A `files` route.
+#[derive(Debug)]
+pub struct Folder {
+    source: Arc<Source>,
+    fallback: Option<Below>,
+    cache: Arc<Cache>,
+    id: FolderId,
+}
+
+impl Folder {
+    /// A route with these settings. `pattern` is the route's path, which an `exact` route needs
+    /// to know which file of a folder it names.
+    pub fn new(files: &Files, pattern: &str, exact: bool, cache: Arc<Cache>) -> Folder {
+        let last = pattern.rsplit('/').next().unwrap_or(pattern);
+        let parse = |path: &str, folder| Below::parse(path, folder).ok();
+        let source = Source {
+            root: files.root.clone(),
+            exact: exact.then(|| parse(last, last.is_empty()).unwrap_or_default()),
+            index: files.index.clone(),
+            immutable: files.immutable,
+        };
+        Folder {
+            source: Arc::new(source),
+            fallback: files
+                .fallback
+                .as_deref()
+                .and_then(|path| parse(path, path.ends_with('/'))),
+            id: cache.add_folder(),
+            cache,
+        }
+    }
+
+    /// Answers a request. `path_below` is what follows the route's prefix in the request's path,
+    /// percent-encoded as it arrived.
+    pub async fn reply(&self, head: &Parts, path_below: &str) -> Response<Body> {
+        if head.method != Method::GET && head.method != Method::HEAD {
+            return other_method(head);
+        }
+        let result = self.answer(head, path_below).await;
+        let mut response = result.unwrap_or_else(|error| failure(head, path_below, &error));
+        if head.method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+
+    async fn answer(&self, head: &Parts, path_below: &str) -> io::Result<Response<Body>> {
+        let is_folder = if path_below.is_empty() {
+            head.uri.path()
+        } else {
+            path_below
+        }
+        .ends_with('/');
+        if let Some(key) = plain_key(path_below, is_folder)
+            && let Known::Fresh(entry) = self.cache.get(self.id, key.as_bytes())
+            && let Some(response) = self.send(head, &entry).await?
+        {
+            return Ok(response);
+        }
+        let found = match Below::parse(path_below, is_folder) {
+            Ok(below) => self.serve(head, &below).await?,
+            Err(PathError::Malformed) => return Ok(error(head, StatusCode::BAD_REQUEST)),
+            Err(PathError::Hidden) => return Ok(error(head, StatusCode::NOT_FOUND)),
+            Err(PathError::NoFile) => None,
+        };
+        if let Some(response) = found {
+            return Ok(response);
+        }
+        if let Some(fallback) = &self.fallback
+            && fallback::is_navigation(head.uri.path(), &head.headers)
+            && let Some(response) = self.serve(head, fallback).await?
+        {
+            return Ok(response);
+        }
+        Ok(error(head, StatusCode::NOT_FOUND))
+    }
+
+    /// The response for what is at `below`, if anything is.
+    async fn serve(&self, head: &Parts, below: &Below) -> io::Result<Option<Response<Body>>> {
+        // Twice, in case a large file is replaced between the look at it and its opening.
+        for _ in 0..2 {
+            let entry = match self.find(below).await? {
+                At::File(entry) => entry,
+                At::Folder => return Ok(Some(redirect_to_folder(head))),
+                At::Nothing => return Ok(None),
+            };
+            if let Some(response) = self.send(head, &entry).await? {
+                return Ok(Some(response));
+            }
+            self.cache.remove(self.id, below.as_bytes());
+        }
+        Ok(None)
+    }
+
+    async fn find(&self, below: &Below) -> io::Result<At> {
+        let known = match self.cache.get(self.id, below.as_bytes()) {
+            Known::Fresh(entry) => return Ok(At::File(entry)),
+            Known::Due(entry) => Some(entry),
+            Known::Unknown => None,
+        };
+        let (source, below_too, known_too) = (self.source.clone(), below.clone(), known.clone());
+        let found = anywhere(move |access| source.find(&below_too, known_too.as_deref(), access));
+        Ok(match (found.await, known) {
+            (Ok(Found::Unchanged), Some(entry)) => At::File(entry),
+            (Ok(Found::File(entry)), _) => {
+                let entry: Arc<Entry> = entry.into();
+                self.cache.put(self.id, below.as_bytes(), entry.clone());
+                At::File(entry)
+            }
+            (other, _) => {
+                self.cache.remove(self.id, below.as_bytes());
+                match other? {
+                    Found::Folder => At::Folder,
+                    _ => At::Nothing,
+                }
+            }
+        })
+    }
+
+    /// None if the entry turns out to be outdated.
+    async fn send(&self, head: &Parts, entry: &Arc<Entry>) -> io::Result<Option<Response<Body>>> {
+        let index = pick(&head.headers, &entry.variants);
+        let variant = &entry.variants[index];
+        match conditions::evaluate(&head.headers, variant.validators()) {
+            Verdict::Proceed => {}
+            Verdict::NotModified => return Ok(Some(not_modified(variant))),
+            Verdict::Failed => return Ok(Some(error(head, StatusCode::PRECONDITION_FAILED))),
+        }
+        let part = match requested_range(head, variant) {
+            RangeRequest::Whole => None,
+            RangeRequest::Part(part) => Some(part),
+            RangeRequest::Unsatisfiable => return Ok(Some(unsatisfiable(head, variant.len))),
+        };
+        let bytes = part.clone().unwrap_or(0..variant.len);
+        let body = match &variant.content {
+            _ if head.method == Method::HEAD => Body::empty(),
+            Content::Memory(all) => Body::from(all.slice(bytes.start as usize..bytes.end as usize)),
+            Content::Disk => {
+                let (source, entry) = (self.source.clone(), entry.clone());
+                let open = move |access| source.reopen(&entry, &entry.variants[index], access);
+                let Some(file) = anywhere(open).await? else {
+                    return Ok(None);
+                };
+                file_body(file, bytes.start, bytes.end - bytes.start, &head.extensions)
+            }
+        };
+        let mut response = Response::new(body);
+        *response.headers_mut() = variant.fields.clone();
+        if let Some(part) = part {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let range = format!("bytes {}-{}/{}", part.start, part.end - 1, variant.len);
+            insert(&mut response, header::CONTENT_RANGE, range);
+            insert(
+                &mut response,
+                header::CONTENT_LENGTH,
+                (part.end - part.start).to_string(),
+            );
+        }
+        Ok(Some(response))
+    }
+}
+
+enum At {
+    File(Arc<Entry>),
+    Folder,
+    Nothing,
+}
+
+/// Runs `look` here if it need not wait for a disk, otherwise where waiting is allowed.
+async fn anywhere<T: Send + 'static>(
+    look: impl Fn(Access) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match look(Access::Cached) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        result => return result,
+    }
+    let waiting = tokio::task::spawn_blocking(move || look(Access::Wait));
+    waiting
+        .await
+        .unwrap_or_else(|failed| Err(io::Error::other(failed)))
+}
+
+/// The cache key of a path that needs no decoding. A wrong one only misses: keys hold no empty
+/// segments and no dots.
+fn plain_key(path_below: &str, is_folder: bool) -> Option<&str> {
+    if path_below.contains('%') {
+        return None;
+    }
+    match path_below.strip_prefix('/').unwrap_or(path_below) {
+        "" if is_folder => Some("/"),
+        key => Some(key),
+    }
+}
+
+fn pick(request: &HeaderMap, variants: &[Variant]) -> usize {
+    if variants.len() == 1 {
+        return 0;
+    }
+    let offered = variants.iter().filter_map(|variant| variant.coding);
+    let coding = encoding::negotiate(request, offered);
+    variants
+        .iter()
+        .position(|variant| variant.coding == coding)
+        .unwrap_or(0)
+}
+
+/// A range is defined for GET alone (RFC 9110 §14.2).
+fn requested_range(head: &Parts, variant: &Variant) -> RangeRequest {
+    match head.headers.get(header::RANGE) {
+        Some(field)
+            if head.method == Method::GET
+                && conditions::range_applies(&head.headers, variant.validators()) =>
+        {
+            range::parse(field.as_bytes(), variant.len)
+        }
+        _ => RangeRequest::Whole,
+    }
+}
+
+fn not_modified(variant: &Variant) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    for name in OF_304 {
+        if let Some(value) = variant.fields.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+fn unsatisfiable(head: &Parts, len: u64) -> Response<Body> {
+    let mut response = error(head, StatusCode::RANGE_NOT_SATISFIABLE);
+    insert(
+        &mut response,
+        header::CONTENT_RANGE,
+        format!("bytes */{len}"),
+    );
+    response
+}
+
+/// With one slash in front, whatever the request had: `//host/` would be another site.
+fn redirect_to_folder(head: &Parts) -> Response<Body> {
+    let path = head.uri.path().trim_start_matches('/');
+    let query = head
+        .uri
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    insert(&mut response, header::LOCATION, format!("/{path}/{query}"));
+    // Else browsers keep it for good, past the day the folder is gone.
+    insert(&mut response, header::CACHE_CONTROL, "no-cache".to_owned());
+    insert(&mut response, header::CONTENT_LENGTH, "0".to_owned());
+    response
+}
+
+fn other_method(head: &Parts) -> Response<Body> {
+    let mut response = if head.method == Method::OPTIONS {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    } else {
+        error(head, StatusCode::METHOD_NOT_ALLOWED)
+    };
+    response.headers_mut().insert(header::ALLOW, ALLOW);
+    response
+}
+
+/// What the operator must repair is logged; the visitor learns no more than the status.
+fn failure(head: &Parts, path_below: &str, cause: &io::Error) -> Response<Body> {
+    let status = match cause.raw_os_error() {
+        Some(libc::EACCES) => StatusCode::FORBIDDEN,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    tracing::warn!(path = path_below, error = %cause, status = status.as_u16(), "cannot read a file");
+    let mut response = error(head, status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        insert(&mut response, header::RETRY_AFTER, "1".to_owned());
+    }
+    response
+}
+
+fn error(head: &Parts, status: StatusCode) -> Response<Body> {
+    error_page(status, &head.headers)
+}
+
+fn insert(response: &mut Response<Body>, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        response.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,388 @@
+//! A canonical path → the file that answers it, with everything a response needs ready made.
+//!
+//! The entity tag is a hash of the contents for what is kept in memory, and made of modification
+//! time and length for the rest. Neither knows the inode, so that machines with the same files
+//! agree. Contents come first because times lie: images built reproducibly give each file the
+//! same `mtime`, under which a new index.html of the old length would never reach a browser.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use appliance_project::model::Immutable;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use super::conditions::Validators;
+use super::encoding::{CODINGS, Coding};
+use super::freshness::cache_control;
+use super::media_type::{extension, media_type};
+use super::open::{Access, Kind, Purpose, Root, Stamp, kind, read_start};
+use super::path::Below;
+
+/// Files up to this many bytes are kept in memory, larger ones are sent from the file.
+pub(super) const SMALL: u64 = 1 << 20;
+
+/// A file changed this shortly before it was read may change again unseen: clocks of file systems
+/// tick in milliseconds. Such an entry is read anew at its next check.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The settings of a folder, shared with the threads that wait for its disk.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The folder; for an exact route the folder or the file.
+    pub(super) root: PathBuf,
+    /// For an exact route: the name in the folder that answers it.
+    pub(super) exact: Option<Below>,
+    /// Names tried for a folder, in order.
+    pub(super) index: Vec<String>,
+    /// Which files may be kept for a year.
+    pub(super) immutable: Immutable,
+}
+
+/// What is at a path.
+pub(super) enum Found {
+    /// This file.
+    File(Box<Entry>),
+    /// The entry that was handed in, still.
+    Unchanged,
+    /// A folder with an index, asked for without its final slash.
+    Folder,
+    /// Nothing that may be served.
+    Nothing,
+}
+
+/// A file, ready to be served.
+#[derive(Debug)]
+pub(super) struct Entry {
+    name: Vec<u8>,
+    stamps: Stamps,
+    settled: bool,
+    /// The original, then its precompressed neighbours.
+    pub(super) variants: Vec<Variant>,
+}
+
+/// The original's stamp, then each coding's neighbour's.
+type Stamps = [Option<Stamp>; 1 + CODINGS.len()];
+
+/// One representation of a file.
+#[derive(Debug)]
+pub(super) struct Variant {
+    /// None: the original.
+    pub(super) coding: Option<&'static Coding>,
+    /// The fields of a 200.
+    pub(super) fields: HeaderMap,
+    /// Its bytes.
+    pub(super) content: Content,
+    /// How many.
+    pub(super) len: u64,
+    modified: Option<u64>,
+    stamp: Stamp,
+}
+
+/// Where a representation's bytes are.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Here.
+    Memory(Bytes),
+    /// In the file: see [`Source::reopen`].
+    Disk,
+}
+
+impl Entry {
+    /// Bytes of memory, roughly: the fields of each variant take some hundreds.
+    pub(super) fn cost(&self) -> usize {
+        let variant = |variant: &Variant| match &variant.content {
+            Content::Memory(bytes) => bytes.len() + 1024,
+            Content::Disk => 1024,
+        };
+        self.name.len() + self.variants.iter().map(variant).sum::<usize>()
+    }
+}
+
+impl Variant {
+    pub(super) fn validators(&self) -> Validators<'_> {
+        let etag = self
+            .fields
+            .get(header::ETAG)
+            .map_or(&b""[..], HeaderValue::as_bytes);
+        Validators {
+            etag,
+            modified: self.modified,
+        }
+    }
+}
+
+impl Source {
+    /// Looks `below` up. `known` is what was found there before.
+    pub(super) fn find(
+        &self,
+        below: &Below,
+        known: Option<&Entry>,
+        access: Access,
+    ) -> io::Result<Found> {
+        absent_is(Found::Nothing, || {
+            let (folder, below) = self.place(below, access)?;
+            let root = Root::open(&folder, access)?;
+            let (name, stamp) = match resolve(&root, &below, &self.index)? {
+                Resolved::File(name, stamp) => (name, stamp),
+                Resolved::Folder => return Ok(Found::Folder),
+                Resolved::Nothing => return Ok(Found::Nothing),
+            };
+            let stamps = stamps(&root, &name, stamp)?;
+            if known
+                .is_some_and(|known| known.settled && known.name == name && known.stamps == stamps)
+            {
+                return Ok(Found::Unchanged);
+            }
+            self.load(&root, name, stamps, access)
+        })
+    }
+
+    /// Opens a representation whose [`Content`] is on disk; none if it is not the same any more.
+    pub(super) fn reopen(
+        &self,
+        entry: &Entry,
+        variant: &Variant,
+        access: Access,
+    ) -> io::Result<Option<std::fs::File>> {
+        absent_is(None, || {
+            let (folder, _) = self.place(&Below::default(), access)?;
+            let root = Root::open(&folder, access)?;
+            let file = root.file(&neighbour(&entry.name, variant.coding), Purpose::Read)?;
+            Ok((kind(&file)? == Kind::File(variant.stamp)).then_some(file))
+        })
+    }
+
+    /// The folder to look in, and for what. The file of an exact route is resolved first: a link
+    /// that the operator has named may lead anywhere.
+    fn place<'a>(&self, below: &'a Below, access: Access) -> io::Result<(PathBuf, Cow<'a, Below>)> {
+        let Some(exact) = &self.exact else {
+            return Ok((self.root.clone(), Cow::Borrowed(below)));
+        };
+        if access == Access::Cached {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let root = self.root.canonicalize()?;
+        match (root.is_dir(), root.parent(), root.file_name()) {
+            (false, Some(parent), Some(name)) => {
+                let name = Below::from_name(name.as_bytes());
+                Ok((parent.to_owned(), Cow::Owned(name)))
+            }
+            _ => Ok((root, Cow::Owned(exact.clone()))),
+        }
+    }
+
+    fn load(
+        &self,
+        root: &Root<'_>,
+        name: Vec<u8>,
+        stamps: Stamps,
+        access: Access,
+    ) -> io::Result<Found> {
+        let Some(original) = self.load_variant(root, &name, None, access)? else {
+            return Ok(Found::Nothing);
+        };
+        let mut variants = vec![original];
+        for (coding, stamp) in CODINGS.iter().zip(&stamps[1..]) {
+            // One that is older than the original was made from an earlier one.
+            if stamp.is_some_and(|stamp| stamp.modified >= variants[0].stamp.modified) {
+                let loaded = absent_is(None, || {
+                    self.load_variant(root, &name, Some(coding), access)
+                });
+                variants.extend(loaded?);
+            }
+        }
+        if variants.len() > 1 {
+            for variant in &mut variants {
+                let vary = HeaderValue::from_static("accept-encoding");
+                variant.fields.insert(header::VARY, vary);
+            }
+        }
+        let settled = stamps.iter().flatten().all(is_settled);
+        Ok(Found::File(Entry {
+            name,
+            stamps,
+            settled,
+            variants,
+        }))
+    }
+
+    fn load_variant(
+        &self,
+        root: &Root<'_>,
+        name: &[u8],
+        coding: Option<&'static Coding>,
+        access: Access,
+    ) -> io::Result<Option<Variant>> {
+        let file = root.file(&neighbour(name, coding), Purpose::Read)?;
+        let Kind::File(stamp) = kind(&file)? else {
+            return Ok(None);
+        };
+        let (content, len, etag) = if stamp.len <= SMALL {
+            let bytes = Bytes::from(read_start(&file, stamp.len as usize, access)?);
+            let mut hash = DefaultHasher::new();
+            hash.write(&bytes);
+            let len = bytes.len() as u64;
+            (
+                Content::Memory(bytes),
+                len,
+                format!("{:016x}", hash.finish()),
+            )
+        } else {
+            let (seconds, nanos) = stamp.modified;
+            (Content::Disk, stamp.len, format!("{seconds:x}.{nanos:x}"))
+        };
+        let modified = last_modified(stamp.modified.0);
+        let fields = self.fields(name, coding, len, &etag, modified);
+        Ok(Some(Variant {
+            coding,
+            fields,
+            content,
+            len,
+            modified,
+            stamp,
+        }))
+    }
+
+    fn fields(
+        &self,
+        name: &[u8],
+        coding: Option<&Coding>,
+        len: u64,
+        etag: &str,
+        modified: Option<u64>,
+    ) -> HeaderMap {
+        let media_type = media_type(name);
+        let cache = cache_control(name, media_type.as_bytes(), self.immutable);
+        let mut fields = HeaderMap::with_capacity(9);
+        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
+        // Each representation has its own (RFC 9110 §8.8.3.3).
+        let suffix = coding.map_or("", |coding| coding.suffix);
+        if let Ok(etag) = HeaderValue::try_from(format!("\"{etag}-{len:x}{suffix}\"")) {
+            fields.insert(header::ETAG, etag);
+        }
+        if let Some(seconds) = modified {
+            let date = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(date)) {
+                fields.insert(header::LAST_MODIFIED, date);
+            }
+        }
+        if let Some(coding) = coding {
+            fields.insert(
+                header::CONTENT_ENCODING,
+                HeaderValue::from_static(coding.name),
+            );
+        }
+        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        fields.insert(header::CONTENT_TYPE, media_type);
+        fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        fields.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        fields
+    }
+}
+
+enum Resolved {
+    File(Vec<u8>, Stamp),
+    Folder,
+    Nothing,
+}
+
+fn resolve(root: &Root<'_>, below: &Below, index: &[String]) -> io::Result<Resolved> {
+    match kind(&root.file(below.name(), Purpose::Stat)?)? {
+        Kind::File(stamp) if !below.is_folder() => {
+            return Ok(Resolved::File(below.name().to_vec(), stamp));
+        }
+        Kind::File(_) | Kind::Other => return Ok(Resolved::Nothing),
+        Kind::Folder => {}
+    }
+    for file in index {
+        let name = join(below.name(), file);
+        let found = absent_is(None, || kind(&root.file(&name, Purpose::Stat)?).map(Some))?;
+        match found {
+            Some(Kind::File(stamp)) if below.is_folder() => return Ok(Resolved::File(name, stamp)),
+            // A redirect only where it leads somewhere: `/assets` may be a client-side route
+            // and a folder of the build at the same time.
+            Some(Kind::File(_)) => return Ok(Resolved::Folder),
+            _ => {}
+        }
+    }
+    Ok(Resolved::Nothing)
+}
+
+fn stamps(root: &Root<'_>, name: &[u8], original: Stamp) -> io::Result<Stamps> {
+    let mut stamps = [None; 1 + CODINGS.len()];
+    stamps[0] = Some(original);
+    // What is compressed already has no neighbours.
+    if matches!(extension(name).as_str(), "br" | "zst" | "gz") {
+        return Ok(stamps);
+    }
+    for (stamp, coding) in stamps[1..].iter_mut().zip(&CODINGS) {
+        let name = neighbour(name, Some(coding));
+        *stamp = absent_is(None, || match kind(&root.file(&name, Purpose::Stat)?)? {
+            Kind::File(stamp) => Ok(Some(stamp)),
+            _ => Ok(None),
+        })?;
+    }
+    Ok(stamps)
+}
+
+fn neighbour(name: &[u8], coding: Option<&Coding>) -> Vec<u8> {
+    let suffix = coding.map_or("", |coding| coding.suffix);
+    [name, suffix.as_bytes()].concat()
+}
+
+fn join(folder: &[u8], file: &str) -> Vec<u8> {
+    let slash: &[u8] = if folder.is_empty() { b"" } else { b"/" };
+    [folder, slash, file.as_bytes()].concat()
+}
+
+/// Runs `look`; what does not exist, or may not be named, is `absent`.
+fn absent_is<T>(absent: T, look: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match look() {
+        Err(error) if is_absent(&error) => Ok(absent),
+        result => result,
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    let absent = [
+        libc::ENOENT,
+        libc::ENOTDIR,
+        libc::ELOOP,
+        libc::ENAMETOOLONG,
+        libc::ENXIO,
+        libc::EXDEV,
+    ];
+    error.kind() == io::ErrorKind::NotFound
+        || error
+            .raw_os_error()
+            .is_some_and(|code| absent.contains(&code))
+}
+
+/// Not in the future (RFC 9110 §8.8.2.1), and none at all for the fixed times of reproducible
+/// builds (1970, or 1980 where zip is involved), which say nothing about the contents.
+fn last_modified(seconds: i64) -> Option<u64> {
+    const FIRST_OF_1981: u64 = 347_155_200;
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()?
+        .as_secs();
+    u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds >= FIRST_OF_1981)
+        .map(|s| s.min(now))
+}
+
+fn is_settled(stamp: &Stamp) -> bool {
+    let changed = Duration::from_secs(u64::try_from(stamp.changed.0).unwrap_or(0));
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH + changed)
+        .is_ok_and(|age| age >= SETTLED)
+}
