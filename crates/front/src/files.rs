@@ -153,7 +153,7 @@ impl Folder {
         Ok(match (found.await, known) {
             (Ok(Found::Unchanged), Some(entry)) => At::File(entry),
             (Ok(Found::File(entry)), _) => {
-                let entry: Arc<Entry> = entry.into();
+                let entry: Arc<Entry> = Arc::from(entry);
                 self.cache.put(self.id, below.as_bytes(), entry.clone());
                 At::File(entry)
             }

@@ -89,7 +89,7 @@ fn is_base64_hash(piece: &str, in_assets: bool) -> bool {
     let mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     let changes = class_changes(piece);
     // `MyWidget` changes three times. Only in Vite's folder, where nearly every name behind a
-    // dash is a hash, is that enough: half of all hashes have no figure in them.
+    // dash is a hash, is that enough: one hash in four has no figure in it.
     let random = !words(piece) && changes >= if in_assets { 2 } else { 3 };
     mixed && (random || in_assets && changes >= 3)
 }
@@ -99,7 +99,7 @@ fn words(piece: &str) -> bool {
     let letters = piece.trim_end_matches(|last: char| last.is_ascii_digit());
     letters.starts_with(|first: char| first.is_ascii_uppercase())
         && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && !words
+        && !letters
             .as_bytes()
             .windows(2)
             .any(|pair| pair.iter().all(u8::is_ascii_uppercase))

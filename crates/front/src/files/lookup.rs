@@ -203,12 +203,13 @@ impl Source {
             }
         }
         let settled = stamps.iter().flatten().all(is_settled);
-        Ok(Found::File(Entry {
+        let entry = Entry {
             name,
             stamps,
             settled,
             variants,
-        }))
+        };
+        Ok(Found::File(Box::new(entry)))
     }
 
     fn load_variant(
