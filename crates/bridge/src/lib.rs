@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The WSGI gateway: a queue, and Python threads that serve from it (PEP 3333).
+//!
+//! A call's way: [`Pool::call`](appliance_gateway::Gateway::call) → `queue` → `pool` (a Python
+//! thread) → `call` (environ, application, head, chunks, `close()`) → `exchange` → the front.
+//!
+//! What is absent here: no Python object leaves this crate, no front thread ever waits for the
+//! GIL, and no Python thread writes to a socket. It knows nothing of connections or routes.
+
+mod application;
+mod call;
+mod environ;
+mod error_stream;
+mod exchange;
+mod file_wrapper;
+mod input;
+mod outbox;
+mod pool;
+mod queue;
+mod response_head;
+mod start_response;
+mod sys;
+mod traceback;
+
+pub use application::{ImportError, import};
+pub use exchange::ReplyStream;
+pub use outbox::Outbox;
+pub use pool::Pool;

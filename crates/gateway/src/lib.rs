@@ -1,4 +1,6 @@
-//! The trait that whoever runs the application fulfils. The front knows nothing of Python: it
+//! The border between front and bridge: the trait that whoever runs the application fulfils.
+//!
+//! The front knows nothing of Python and the bridge nothing of connections: the front
 //! hands over a request whose body it has already received, and awaits a response.
 
 use std::fs::File;
@@ -18,6 +20,10 @@ pub trait Gateway: Send + Sync + 'static {
         &self,
         request: Request,
     ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send;
+
+    /// Called by the front between its connections' turns, so that news from the application is
+    /// seen however busy the front is. Must cost next to nothing.
+    fn turn(&self) {}
 }
 
 /// A request for the application.
@@ -59,6 +65,21 @@ pub enum RequestBody {
     },
 }
 
+impl RequestBody {
+    /// Bytes in it.
+    pub fn len(&self) -> u64 {
+        match self {
+            RequestBody::Memory(bytes) => bytes.len() as u64,
+            RequestBody::File { len, .. } => *len,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What the application answered.
 #[derive(Debug)]
 pub struct Reply<B> {
@@ -67,6 +88,11 @@ pub struct Reply<B> {
     /// What follows.
     pub body: ReplyBody<B>,
 }
+
+/// The application's own reason phrase, where it differs from the status code's usual one: an
+/// extension of [`Reply::head`].
+#[derive(Debug, Clone)]
+pub struct Reason(pub Bytes);
 
 /// The two kinds of bodies an application sends.
 #[derive(Debug)]

@@ -1,0 +1,141 @@
+//! One WSGI call, top to bottom:
+//!
+//! 1. the request becomes `environ`;
+//! 2. the application is called with it and a `start_response`;
+//! 3. what it returns is sent, chunk by chunk, or handed over as a file;
+//! 4. `close()` is called, once, on every path;
+//! 5. an exception goes to the log whole, and to the client as 500, or as a cut response when
+//!    the head has left already.
+
+use std::sync::Arc;
+
+use appliance_gateway::{Request, RequestId};
+use http::{Method, Uri};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::environ::EnvironBuilder;
+use crate::exchange::Exchange;
+use crate::file_wrapper::FileWrapper;
+use crate::start_response::{Sent, StartResponse, bytes_of};
+use crate::traceback;
+
+/// A request in the queue.
+pub(crate) struct Call {
+    pub(crate) request: Request,
+    pub(crate) exchange: Arc<Exchange>,
+}
+
+/// What the log says of a request.
+struct Label {
+    method: Method,
+    target: Uri,
+    id: RequestId,
+}
+
+impl Call {
+    /// Serves the call. Whatever happens, its exchange comes to an end.
+    pub(crate) fn run(self, py: Python<'_>, application: &Py<PyAny>, builder: &mut EnvironBuilder) {
+        if self.exchange.client_gone() {
+            return;
+        }
+        let label = Label {
+            method: self.request.head.method.clone(),
+            target: self.request.head.uri.clone(),
+            id: self.request.id,
+        };
+        let exchange = Arc::clone(&self.exchange);
+        if let Err(error) = self.serve(py, application, builder, &label) {
+            label.log(py, "the application raised an exception", &error);
+            exchange.abort();
+        }
+    }
+
+    fn serve(
+        self,
+        py: Python<'_>,
+        application: &Py<PyAny>,
+        builder: &mut EnvironBuilder,
+        label: &Label,
+    ) -> PyResult<()> {
+        let bodiless = label.method == Method::HEAD;
+        let responder = Bound::new(py, StartResponse::new(self.exchange, bodiless))?;
+        let environ = builder.build(py, self.request)?;
+        let app_iter = application.bind(py).call1((environ, &responder))?;
+        let sent = send(&app_iter, &responder).and_then(|()| responder.try_borrow_mut()?.finish());
+        if let Err(error) = close(&app_iter) {
+            label.log(py, "close() of the response raised an exception", &error);
+        }
+        sent
+    }
+}
+
+impl Label {
+    fn log(&self, py: Python<'_>, what: &'static str, error: &PyErr) {
+        tracing::error!(
+            request = %format_args!("{} {}", self.method, self.target),
+            id = %self.id,
+            "{what}\n{}",
+            traceback::format(py, error)
+        );
+    }
+}
+
+/// Sends what the application returned, as far as somebody wants it.
+fn send(app_iter: &Bound<'_, PyAny>, responder: &Bound<'_, StartResponse>) -> PyResult<()> {
+    let py = app_iter.py();
+    if let Ok(wrapper) = app_iter.cast_exact::<FileWrapper>()
+        && let Some(section) = wrapper.try_borrow()?.section(py)
+        && responder.try_borrow_mut()?.send_file(section)?
+    {
+        return Ok(());
+    }
+    if let Ok(list) = app_iter.cast_exact::<PyList>() {
+        return send_known(list.iter(), list.len(), responder);
+    }
+    if let Ok(tuple) = app_iter.cast_exact::<PyTuple>() {
+        return send_known(tuple.iter(), tuple.len(), responder);
+    }
+    for chunk in app_iter.try_iter()? {
+        let chunk = chunk?;
+        if responder
+            .try_borrow_mut()?
+            .send(py, bytes_of(&chunk)?, false)?
+            == Sent::Enough
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Of a list it is known which chunk is the last: a single one gets its Content-Length and
+/// leaves in one go.
+fn send_known<'py>(
+    chunks: impl Iterator<Item = Bound<'py, PyAny>>,
+    len: usize,
+    responder: &Bound<'py, StartResponse>,
+) -> PyResult<()> {
+    for (at, chunk) in chunks.enumerate() {
+        let last = at + 1 == len;
+        let sent = responder
+            .try_borrow_mut()?
+            .send(chunk.py(), bytes_of(&chunk)?, last)?;
+        if sent == Sent::Enough {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn close(app_iter: &Bound<'_, PyAny>) -> PyResult<()> {
+    // A list has none, and asking it would raise an AttributeError for each request.
+    if app_iter.is_exact_instance_of::<PyList>() {
+        return Ok(());
+    }
+    match app_iter.getattr_opt(intern!(app_iter.py(), "close"))? {
+        Some(close) => close.call0().map(drop),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,270 @@
+//! One request's answer on its way from a Python thread to the front.
+//!
+//! The Python side pushes a head and chunks and waits, without the GIL, while more than
+//! `response_buffer` bytes lie here; the front takes them as the client does. Whichever side
+//! leaves first tells the other: a dropped [`ReplyStream`] ends the call, a call that ends
+//! early makes the stream an error.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use appliance_gateway::{GatewayError, Incomplete, Reply, ReplyBody};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::outbox::Outbox;
+use crate::queue::lock;
+
+/// The client has left or needs no more bytes (a HEAD request).
+#[derive(Debug)]
+pub(crate) struct ClientGone;
+
+pub(crate) struct Exchange {
+    state: Mutex<State>,
+    /// Signalled when bytes were taken or the client left; only a full buffer waits on it.
+    taken: Condvar,
+    outbox: Arc<Outbox>,
+    buffer_bytes: usize,
+}
+
+struct State {
+    head: Head,
+    chunks: VecDeque<Bytes>,
+    buffered_bytes: usize,
+    end: End,
+    client_gone: bool,
+    python_waits: bool,
+    front: Option<Waker>,
+}
+
+enum Head {
+    Awaited,
+    Ready(Box<Result<Reply<()>, GatewayError>>),
+    Taken,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Open,
+    Complete,
+    Cut,
+}
+
+impl Exchange {
+    pub(crate) fn new(outbox: Arc<Outbox>, buffer_bytes: usize) -> Self {
+        Exchange {
+            state: Mutex::new(State {
+                head: Head::Awaited,
+                chunks: VecDeque::new(),
+                buffered_bytes: 0,
+                end: End::Open,
+                client_gone: false,
+                python_waits: false,
+                front: None,
+            }),
+            taken: Condvar::new(),
+            outbox,
+            buffer_bytes,
+        }
+    }
+
+    // The Python side.
+
+    /// Sends the head with the first chunk. `complete`: there will be no more.
+    pub(crate) fn begin(
+        &self,
+        reply: Reply<()>,
+        first: Bytes,
+        complete: bool,
+    ) -> Result<(), ClientGone> {
+        let mut state = lock(&self.state);
+        state.head = Head::Ready(Box::new(Ok(reply)));
+        if complete {
+            state.end = End::Complete;
+        }
+        state.append(first);
+        self.tell_front(state)
+    }
+
+    /// The call has failed: 500, or, when the head has left already, a response that is cut so
+    /// that the client sees it is not whole.
+    pub(crate) fn abort(&self) {
+        let mut state = lock(&self.state);
+        if matches!(state.head, Head::Awaited) {
+            state.head = Head::Ready(Box::new(Err(GatewayError::Failed)));
+        }
+        if state.end == End::Open {
+            state.end = End::Cut;
+        }
+        let _ = self.tell_front(state);
+    }
+
+    /// Sends a chunk. Returns whether the buffer is full, so that the caller should
+    /// [`wait`](Self::wait_for_room) before the next one.
+    pub(crate) fn push(&self, chunk: Bytes, complete: bool) -> Result<bool, ClientGone> {
+        let mut state = lock(&self.state);
+        if complete {
+            state.end = End::Complete;
+        }
+        state.append(chunk);
+        let full = state.buffered_bytes > self.buffer_bytes && !complete;
+        self.tell_front(state)?;
+        Ok(full)
+    }
+
+    /// Waits until the client has taken half of the buffer, or left. Not to be called with the
+    /// GIL held.
+    pub(crate) fn wait_for_room(&self) {
+        let mut state = lock(&self.state);
+        while state.buffered_bytes > self.buffer_bytes / 2 && !state.client_gone {
+            state.python_waits = true;
+            state = self
+                .taken
+                .wait(state)
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        state.python_waits = false;
+    }
+
+    /// The response is whole.
+    pub(crate) fn complete(&self) {
+        let mut state = lock(&self.state);
+        if state.end == End::Open {
+            state.end = End::Complete;
+            let _ = self.tell_front(state);
+        }
+    }
+
+    pub(crate) fn client_gone(&self) -> bool {
+        lock(&self.state).client_gone
+    }
+
+    fn tell_front(&self, mut state: MutexGuard<'_, State>) -> Result<(), ClientGone> {
+        let front = state.front.take();
+        let gone = state.client_gone;
+        drop(state);
+        if let Some(front) = front {
+            self.outbox.post(front);
+        }
+        if gone { Err(ClientGone) } else { Ok(()) }
+    }
+
+    // The front's side.
+
+    /// The future of the head; dropping it says that the client has left.
+    pub(crate) fn reply(self: Arc<Self>) -> AwaitReply {
+        AwaitReply(Some(ReplyStream { exchange: self }))
+    }
+}
+
+impl State {
+    fn append(&mut self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            self.buffered_bytes += chunk.len();
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    fn register(&mut self, context: &Context<'_>) {
+        match &mut self.front {
+            Some(known) => known.clone_from(context.waker()),
+            None => self.front = Some(context.waker().clone()),
+        }
+    }
+}
+
+/// Resolves to the application's head.
+pub(crate) struct AwaitReply(Option<ReplyStream>);
+
+impl Future for AwaitReply {
+    type Output = Result<Reply<ReplyStream>, GatewayError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(stream) = &self.0 else {
+            return Poll::Pending; // polled after its end: nothing will come
+        };
+        let taken = {
+            let mut state = lock(&stream.exchange.state);
+            match std::mem::replace(&mut state.head, Head::Taken) {
+                Head::Ready(result) => *result,
+                other => {
+                    state.head = other;
+                    state.register(context);
+                    return Poll::Pending;
+                }
+            }
+        };
+        let stream = self.0.take();
+        Poll::Ready(taken.map(|reply| Reply {
+            head: reply.head,
+            body: match (reply.body, stream) {
+                (ReplyBody::File { file, offset, len }, _) => ReplyBody::File { file, offset, len },
+                (ReplyBody::Stream(()), Some(stream)) => ReplyBody::Stream(stream),
+                (ReplyBody::Stream(()), None) => unreachable!("checked above"),
+            },
+        }))
+    }
+}
+
+/// The chunks of a response as the application yields them.
+pub struct ReplyStream {
+    exchange: Arc<Exchange>,
+}
+
+impl std::fmt::Debug for ReplyStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyStream").finish_non_exhaustive()
+    }
+}
+
+impl Body for ReplyStream {
+    type Data = Bytes;
+    type Error = Incomplete;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
+        let exchange = &self.exchange;
+        let mut state = lock(&exchange.state);
+        if let Some(chunk) = state.chunks.pop_front() {
+            state.buffered_bytes -= chunk.len();
+            if state.python_waits {
+                exchange.taken.notify_one();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        match state.end {
+            End::Complete => Poll::Ready(None),
+            End::Cut => Poll::Ready(Some(Err(Incomplete))),
+            End::Open => {
+                state.register(context);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = lock(&self.exchange.state);
+        state.end == End::Complete && state.chunks.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = lock(&self.exchange.state);
+        match state.end {
+            End::Complete => SizeHint::with_exact(state.buffered_bytes as u64),
+            End::Open | End::Cut => SizeHint::default(),
+        }
+    }
+}
+
+impl Drop for ReplyStream {
+    fn drop(&mut self) {
+        let mut state = lock(&self.exchange.state);
+        state.client_gone = true;
+        state.front = None;
+        self.exchange.taken.notify_one();
+    }
+}

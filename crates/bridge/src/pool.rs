@@ -1,0 +1,162 @@
+//! The Python threads of a worker.
+//!
+//! Each is a real `threading.Thread`, so that debuggers, profilers and `threading.local` see
+//! what they expect, whose target loops here: wait for work detached, attach once, serve until
+//! the queue is empty. A thread keeps its thread state, and its environ template, for life.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use appliance_gateway::{Gateway, GatewayError, Reply, Request};
+use appliance_project::model;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
+
+use crate::call::Call;
+use crate::environ::{Concurrency, EnvironBuilder};
+use crate::exchange::{Exchange, ReplyStream};
+use crate::outbox::Outbox;
+use crate::queue::{Duty, Queue};
+use crate::sys;
+
+/// How far the pool's threads stand back behind the front's when both want a processor: a
+/// request for a small file then waits for no Python bytecode.
+const NICE: i32 = 5;
+
+/// Runs an application: the gateway of the front.
+pub struct Pool {
+    queue: Arc<Queue<Call>>,
+    outbox: Arc<Outbox>,
+    response_buffer_bytes: usize,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Pool {
+    /// Starts `python.threads` threads that call `application`.
+    ///
+    /// # Errors
+    /// What Python raises when it can start no more threads.
+    pub fn start(
+        py: Python<'_>,
+        settings: &model::Python,
+        application: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let pool = Pool {
+            queue: Arc::new(Queue::new(settings.queue)),
+            outbox: Arc::default(),
+            response_buffer_bytes: usize::try_from(settings.response_buffer_bytes)?,
+            alive: Arc::default(),
+        };
+        let concurrency = Concurrency {
+            multithread: settings.threads > 1,
+            multiprocess: settings.processes > 1,
+        };
+        let thread_class = py.import("threading")?.getattr("Thread")?;
+        for number in 1..=settings.threads {
+            let options = PyDict::new(py);
+            options.set_item(
+                "target",
+                pool.target(py, application.clone_ref(py), concurrency)?,
+            )?;
+            options.set_item("name", format!("appliance-{number}"))?;
+            // One that is stuck must not keep the interpreter from its end.
+            options.set_item("daemon", true)?;
+            thread_class
+                .call((), Some(&options))?
+                .call_method0("start")?;
+        }
+        Ok(pool)
+    }
+
+    /// A pool that runs nothing: every call is turned away as busy.
+    pub fn closed() -> Self {
+        let queue = Queue::new(0);
+        queue.close();
+        Pool {
+            queue: Arc::new(queue),
+            outbox: Arc::default(),
+            response_buffer_bytes: 0,
+            alive: Arc::default(),
+        }
+    }
+
+    /// What the front's runtime must deliver from, and report its sleep to.
+    pub fn outbox(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox)
+    }
+
+    /// Lets the threads finish what is queued and end. Returns how many have not by `deadline`.
+    /// Not to be called with the GIL held.
+    pub fn stop(&self, deadline: Instant) -> usize {
+        self.queue.close();
+        loop {
+            let alive = self.alive.load(Ordering::Acquire);
+            if alive == 0 || Instant::now() >= deadline {
+                return alive;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn target<'py>(
+        &self,
+        py: Python<'py>,
+        application: Py<PyAny>,
+        concurrency: Concurrency,
+    ) -> PyResult<Bound<'py, PyCFunction>> {
+        let queue = Arc::clone(&self.queue);
+        let alive = Arc::clone(&self.alive);
+        PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
+            let py = arguments.py();
+            let mut builder = EnvironBuilder::new(py, concurrency)?;
+            alive.fetch_add(1, Ordering::AcqRel);
+            serve(py, &queue, &application, &mut builder);
+            alive.fetch_sub(1, Ordering::AcqRel);
+            Ok(())
+        })
+    }
+}
+
+/// The life of a pool thread.
+fn serve(
+    py: Python<'_>,
+    queue: &Queue<Call>,
+    application: &Py<PyAny>,
+    builder: &mut EnvironBuilder,
+) {
+    sys::yield_to_front(NICE);
+    let place = queue.join();
+    while py.detach(|| queue.wait(place)) == Duty::Serve {
+        while let Some(call) = queue.next(place) {
+            let exchange = Arc::clone(&call.exchange);
+            // A fault of ours costs this request, not the thread.
+            if catch_unwind(AssertUnwindSafe(|| call.run(py, application, builder))).is_err() {
+                tracing::error!("a request failed inside the gateway: please report this");
+                exchange.abort();
+            }
+        }
+    }
+}
+
+impl Gateway for Pool {
+    type Body = ReplyStream;
+
+    async fn call(&self, request: Request) -> Result<Reply<ReplyStream>, GatewayError> {
+        let exchange = Arc::new(Exchange::new(
+            Arc::clone(&self.outbox),
+            self.response_buffer_bytes,
+        ));
+        let call = Call {
+            request,
+            exchange: Arc::clone(&exchange),
+        };
+        self.queue.push(call).map_err(|_| GatewayError::Busy)?;
+        exchange.reply().await
+    }
+
+    fn turn(&self) {
+        self.outbox.turn();
+    }
+}

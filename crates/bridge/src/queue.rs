@@ -1,0 +1,221 @@
+//! The bounded queue of calls, and who takes from it.
+//!
+//! Threads that share a GIL do not go faster for being more: handing the GIL over costs more
+//! than a small request. So one thread serves as long as it gets on, taking call after call
+//! without letting go of the GIL, and another joins only when those at work are blocked:
+//!
+//! 1. A call that comes while no thread is at work wakes one.
+//! 2. A call that comes while some are at work arms the *sentry*: an idle thread that looks,
+//!    at once and then every [`SENTRY_TICK`], whether the kernel sees any of them running. If
+//!    none runs (all wait for a database, a socket, a lock), the sentry joins them.
+//! 3. A thread finding the queue empty goes idle; so does one that joined when, having served
+//!    [`STINT`], it sees another running.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crate::sys::ThreadState;
+
+/// How often the sentry looks: long beside a request of some 20 us, short beside a wait for
+/// a database.
+const SENTRY_TICK: Duration = Duration::from_millis(2);
+/// How long the sentry stays after the queue was last seen waiting: waking it anew for every burst would
+/// cost more than its ticks.
+const SENTRY_STAYS: Duration = Duration::from_millis(20);
+/// How long a thread serves before it considers going idle again.
+const STINT: Duration = Duration::from_millis(50);
+
+/// Locks, also after a panic elsewhere: every critical section here leaves a sound state.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A bounded queue of `T` and the threads that serve from it.
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    capacity: usize,
+}
+
+struct State<T> {
+    waiting: VecDeque<T>,
+    members: Vec<Member>,
+    /// Idle members, the one to wake next (warmest caches) last.
+    idle: Vec<usize>,
+    sentry: Option<usize>,
+    at_work: usize,
+    closed: bool,
+}
+
+struct Member {
+    thread: Thread,
+    kernel: ThreadState,
+    at_work: bool,
+    since: Instant,
+}
+
+/// A thread's place in the queue's list.
+#[derive(Clone, Copy)]
+pub(crate) struct Place(usize);
+
+/// What an idle thread is told.
+#[derive(PartialEq, Debug)]
+pub(crate) enum Duty {
+    /// Serve from the queue until [`Queue::next`] returns nothing.
+    Serve,
+    /// The queue is closed and empty.
+    Leave,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Queue {
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                members: Vec::new(),
+                idle: Vec::new(),
+                sentry: None,
+                at_work: 0,
+                closed: false,
+            }),
+            capacity,
+        }
+    }
+
+    /// Enqueues a call; gives it back when the queue is full or closed.
+    pub(crate) fn push(&self, call: T) -> Result<(), T> {
+        let wake = {
+            let mut state = lock(&self.state);
+            if state.waiting.len() >= self.capacity || state.closed {
+                return Err(call);
+            }
+            state.waiting.push_back(call);
+            if state.at_work == 0 {
+                state.employ_next()
+            } else if state.sentry.is_none() {
+                state.sentry = state.idle.last().copied();
+                state
+                    .sentry
+                    .map(|place| state.members[place].thread.clone())
+            } else {
+                None
+            }
+        };
+        if let Some(thread) = wake {
+            thread.unpark();
+        }
+        Ok(())
+    }
+
+    /// Joins the calling thread, idle at first.
+    pub(crate) fn join(&self) -> Place {
+        let mut state = lock(&self.state);
+        state.members.push(Member {
+            thread: std::thread::current(),
+            kernel: ThreadState::of_this_thread(),
+            at_work: false,
+            since: Instant::now(),
+        });
+        let place = state.members.len() - 1;
+        state.idle.push(place);
+        if state.at_work == 0 && !state.waiting.is_empty() {
+            state.employ(place);
+        }
+        Place(place)
+    }
+
+    /// Sleeps until there is work for this thread. Not to be called with the GIL held.
+    pub(crate) fn wait(&self, Place(me): Place) -> Duty {
+        let mut seen_waiting = Instant::now();
+        loop {
+            let sentry = {
+                let mut state = lock(&self.state);
+                if state.members[me].at_work {
+                    return Duty::Serve;
+                }
+                if state.closed && state.waiting.is_empty() {
+                    return Duty::Leave;
+                }
+                if state.sentry == Some(me) {
+                    if !state.waiting.is_empty() {
+                        seen_waiting = Instant::now();
+                        if !state.anyone_runs(me) {
+                            state.employ(me);
+                            return Duty::Serve;
+                        }
+                    } else if seen_waiting.elapsed() > SENTRY_STAYS {
+                        state.sentry = None;
+                    }
+                }
+                state.sentry == Some(me)
+            };
+            if sentry {
+                std::thread::park_timeout(SENTRY_TICK);
+            } else {
+                std::thread::park();
+                seen_waiting = Instant::now();
+            }
+        }
+    }
+
+    /// The next call for a thread at work; `None` sends it back to [`wait`](Self::wait).
+    pub(crate) fn next(&self, Place(me): Place) -> Option<T> {
+        let mut state = lock(&self.state);
+        let retires =
+            state.at_work > 1 && !state.closed && state.members[me].since.elapsed() > STINT && {
+                state.members[me].since = Instant::now();
+                state.anyone_runs(me)
+            };
+        if !retires && let Some(call) = state.waiting.pop_front() {
+            return Some(call);
+        }
+        state.members[me].at_work = false;
+        state.at_work -= 1;
+        state.idle.push(me);
+        None
+    }
+
+    /// Lets nothing more in. What waits is still served.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        for member in &state.members {
+            member.thread.unpark();
+        }
+    }
+}
+
+impl<T> State<T> {
+    fn employ_next(&mut self) -> Option<Thread> {
+        let place = *self.idle.last()?;
+        self.employ(place);
+        Some(self.members[place].thread.clone())
+    }
+
+    fn employ(&mut self, place: usize) {
+        self.idle.retain(|idle| *idle != place);
+        if self.sentry == Some(place) {
+            self.sentry = None;
+        }
+        self.members[place].at_work = true;
+        self.members[place].since = Instant::now();
+        self.at_work += 1;
+        // Those still idle watch over what waits.
+        if self.sentry.is_none()
+            && self.waiting.len() > 1
+            && let Some(next) = self.idle.last()
+        {
+            self.sentry = Some(*next);
+            self.members[*next].thread.unpark();
+        }
+    }
+
+    /// Whether the kernel sees any other thread at work running or ready to run.
+    fn anyone_runs(&self, me: usize) -> bool {
+        self.members
+            .iter()
+            .enumerate()
+            .any(|(place, member)| place != me && member.at_work && member.kernel.is_running())
+    }
+}

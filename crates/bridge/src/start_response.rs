@@ -1,0 +1,251 @@
+//! `start_response` and `write()`: the one object through which a call sends its response.
+//!
+//! The head leaves with the first non-empty chunk, or with the end of the response, as PEP 3333
+//! demands; until then `start_response` may be called again with `exc_info`.
+
+use std::sync::Arc;
+
+use appliance_gateway::{Reply, ReplyBody};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::response::Parts;
+use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use crate::exchange::{ClientGone, Exchange};
+use crate::file_wrapper::Section;
+use crate::response_head;
+
+/// The `start_response` of one request, and the state of its response.
+#[pyclass(module = "appliance")]
+pub(crate) struct StartResponse {
+    exchange: Arc<Exchange>,
+    /// A response to HEAD: its body is not sent, so its length cannot be wrong.
+    bodiless: bool,
+    head: Option<Parts>,
+    head_sent: bool,
+    /// The application's Content-Length.
+    declared_bytes: Option<u64>,
+    sent_bytes: u64,
+}
+
+/// How a send went.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Sent {
+    /// Go on.
+    Yes,
+    /// Nobody wants more: the client has left, or has all that was declared.
+    Enough,
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info = None))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Write>> {
+        let mut this = slf.try_borrow_mut()?;
+        match exc_info {
+            Some(exc_info) if this.head_sent => return Err(reraise(exc_info)?),
+            None if this.head.is_some() || this.head_sent => {
+                return Err(PyAssertionError::new_err(
+                    "start_response() was called twice; a second call needs exc_info",
+                ));
+            }
+            _ => {}
+        }
+        let head = response_head::parse(status, headers)?;
+        this.declared_bytes = declared(&head)?;
+        this.bodiless |= matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+        this.head = Some(head);
+        drop(this);
+        Bound::new(slf.py(), Write(slf.clone().unbind()))
+    }
+}
+
+/// `write()`, as returned by `start_response`.
+#[pyclass(frozen, module = "appliance")]
+pub(crate) struct Write(Py<StartResponse>);
+
+#[pymethods]
+impl Write {
+    fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        // That the client has left is not the application's error: what it writes is dropped.
+        self.0
+            .try_borrow_mut(py)?
+            .send(py, bytes_of(data)?, false)
+            .map(drop)
+    }
+}
+
+/// A chunk of a response, which must be `bytes`.
+pub(crate) fn bytes_of<'a>(chunk: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    match chunk.cast::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.as_bytes()),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "the response must consist of bytes, not {}",
+            chunk.get_type().name()?
+        ))),
+    }
+}
+
+impl StartResponse {
+    pub(crate) fn new(exchange: Arc<Exchange>, bodiless: bool) -> Self {
+        StartResponse {
+            exchange,
+            bodiless,
+            head: None,
+            head_sent: false,
+            declared_bytes: None,
+            sent_bytes: 0,
+        }
+    }
+
+    /// Sends a chunk, with the head if that is still here. `last`: the application has no more.
+    /// Waits, detached, while the client is slow.
+    pub(crate) fn send(&mut self, py: Python<'_>, chunk: &[u8], last: bool) -> PyResult<Sent> {
+        self.check_started()?;
+        if chunk.is_empty() {
+            return Ok(Sent::Yes);
+        }
+        let chunk = self.within_declared(chunk);
+        self.sent_bytes += chunk.len() as u64;
+        let complete = match self.declared_bytes {
+            Some(declared) => self.sent_bytes == declared,
+            None => last,
+        };
+        let chunk = Bytes::copy_from_slice(chunk);
+        let pushed = match self.head.take() {
+            Some(head) => {
+                self.head_sent = true;
+                self.exchange
+                    .begin(stream(head), chunk, complete)
+                    .map(|()| false)
+            }
+            None => self.exchange.push(chunk, complete),
+        };
+        match pushed {
+            Err(ClientGone) => return Ok(Sent::Enough),
+            Ok(true) => py.detach(|| self.exchange.wait_for_room()),
+            Ok(false) => {}
+        }
+        if self.exchange.client_gone() || (complete && self.declared_bytes.is_some()) {
+            return Ok(Sent::Enough);
+        }
+        Ok(Sent::Yes)
+    }
+
+    /// Hands a regular file to the front. `false`: the response has begun already or promises
+    /// more than the file holds, so the file must be iterated.
+    pub(crate) fn send_file(&mut self, section: Section) -> PyResult<bool> {
+        self.check_started()?;
+        let len = self.declared_bytes.unwrap_or(section.len);
+        if len > section.len {
+            return Ok(false);
+        }
+        let Some(mut head) = self.head.take() else {
+            return Ok(false);
+        };
+        self.head_sent = true;
+        self.sent_bytes = len;
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+        let body = ReplyBody::File {
+            file: section.file,
+            offset: section.offset,
+            len,
+        };
+        let _ = self
+            .exchange
+            .begin(Reply { head, body }, Bytes::new(), true);
+        Ok(true)
+    }
+
+    /// The application has sent all it will.
+    pub(crate) fn finish(&mut self) -> PyResult<()> {
+        self.check_started()?;
+        if let Some(declared) = self.declared_bytes
+            && self.sent_bytes < declared
+            && !self.bodiless
+            && !self.exchange.client_gone()
+        {
+            return Err(PyValueError::new_err(format!(
+                "the response ended after {} of the {declared} bytes that its Content-Length promised",
+                self.sent_bytes
+            )));
+        }
+        match self.head.take() {
+            Some(head) => {
+                self.head_sent = true;
+                let _ = self.exchange.begin(stream(head), Bytes::new(), true);
+            }
+            None => self.exchange.complete(),
+        }
+        Ok(())
+    }
+
+    fn check_started(&self) -> PyResult<()> {
+        if self.head.is_some() || self.head_sent {
+            return Ok(());
+        }
+        Err(PyAssertionError::new_err(
+            "the application sent its response before it called start_response()",
+        ))
+    }
+
+    fn within_declared<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
+        let Some(declared) = self.declared_bytes else {
+            return chunk;
+        };
+        let room = usize::try_from(declared - self.sent_bytes).unwrap_or(usize::MAX);
+        if chunk.len() > room {
+            tracing::warn!(
+                "the application sent more than its Content-Length of {declared} bytes; the rest is dropped"
+            );
+        }
+        &chunk[..chunk.len().min(room)]
+    }
+}
+
+fn stream(head: Parts) -> Reply<()> {
+    Reply {
+        head,
+        body: ReplyBody::Stream(()),
+    }
+}
+
+fn declared(head: &Parts) -> PyResult<Option<u64>> {
+    let mut values = head.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let digits = value.as_bytes();
+    // RFC 9110 §8.6: 1*DIGIT, so no sign, which `parse` would take.
+    let len = value
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()) && values.next().is_none())
+        .and_then(|text| text.parse().ok());
+    match len {
+        Some(len) => Ok(Some(len)),
+        None => Err(PyValueError::new_err(format!(
+            "Content-Length must be one whole number, not '{}'",
+            String::from_utf8_lossy(digits)
+        ))),
+    }
+}
+
+/// The exception that an application passed as `exc_info`, to be raised again.
+fn reraise(exc_info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let (_, value, traceback): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) =
+        exc_info.cast::<PyTuple>()?.extract()?;
+    let value = value.call_method1("with_traceback", (traceback,))?;
+    Ok(PyErr::from_value(value))
+}

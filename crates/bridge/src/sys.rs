@@ -1,0 +1,49 @@
+//! The bridge's calls into libc and the kernel.
+#![allow(unsafe_code)] // descriptors that Python owns, and per-thread priority: no safe wrapper
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+
+/// A thread's scheduler state as the kernel shows it in `/proc`.
+pub(crate) struct ThreadState(Option<File>);
+
+impl ThreadState {
+    /// The calling thread's.
+    pub(crate) fn of_this_thread() -> Self {
+        ThreadState(File::open("/proc/thread-self/stat").ok())
+    }
+
+    /// Running or waiting for a processor, not for anything else. Without `/proc` every thread
+    /// counts as blocked: more threads join than need be, and all else holds.
+    pub(crate) fn is_running(&self) -> bool {
+        let Some(stat) = &self.0 else { return false };
+        let mut text = [0; 64];
+        // `123 (name) S …`: the name may hold anything, its closing bracket is the last.
+        let Ok(len) = stat.read_at(&mut text, 0) else {
+            return false;
+        };
+        let text = &text[..len];
+        memchr::memrchr(b')', text).and_then(|end| text.get(end + 2)) == Some(&b'R')
+    }
+}
+
+/// Makes the calling thread yield to the front when both want a processor. Only ever lowers
+/// the priority, which needs no right.
+pub(crate) fn yield_to_front(nice: i32) {
+    // SAFETY: setpriority(2) touches no memory; 0 names the calling thread on Linux.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+}
+
+/// A descriptor of our own for a file that Python owns.
+pub(crate) fn duplicate(fd: RawFd) -> std::io::Result<File> {
+    // SAFETY: fcntl(2) touches no memory; a descriptor that is not open gives EBADF.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: `copy` was just created and belongs to nobody else.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(copy) });
+    debug_assert!(file.as_raw_fd() >= 3);
+    Ok(file)
+}
