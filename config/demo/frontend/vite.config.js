@@ -1,8 +1,10 @@
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
 
+// `npm run dev` serves the page itself; the application is that of a running appliance.
+const appliance = "http://127.0.0.1:8080";
+
 export default defineConfig({
   plugins: [vue()],
-  // `npm run dev` serves the page itself; the application comes from a running appliance.
-  server: { proxy: { "/api": "http://127.0.0.1:8080", "/admin": "http://127.0.0.1:8080", "/static": "http://127.0.0.1:8080" } },
+  server: { proxy: { "/api": appliance, "/admin": appliance, "/static": appliance } },
 });
