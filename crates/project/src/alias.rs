@@ -1,0 +1,189 @@
+//! From a key nobody knows to what its writer probably meant: uWSGI's and nginx's names, keys of
+//! other tables, slips of the finger.
+
+use crate::fault::Advice;
+use crate::keys::{Key, SECTIONS, Section, TOP};
+
+const NGINX: &str = "nginx";
+const UWSGI: &str = "uWSGI";
+
+/// Names that have no key of ours, and what holds instead. Those that have one stand in the table
+/// of keys.
+#[rustfmt::skip]
+static INSTEAD: &[(&str, &str, &str)] = &[
+    (UWSGI, "harakiri", "there is no request timeout yet"),
+    (UWSGI, "max-requests", "workers are not replaced by age yet"),
+    (UWSGI, "max-worker-lifetime", "workers are not replaced by age yet"),
+    (UWSGI, "reload-on-rss", "workers are not replaced by memory yet"),
+    (UWSGI, "reload-on-as", "workers are not replaced by memory yet"),
+    (UWSGI, "limit-as", "there is no memory limit yet"),
+    (UWSGI, "buffer-size", "the request head has a fixed bound"),
+    (UWSGI, "daemonize", "appliance stays in the foreground, for systemd or a container to run"),
+    (UWSGI, "daemonize2", "appliance stays in the foreground, for systemd or a container to run"),
+    (UWSGI, "logto", "the log goes to standard error"),
+    (UWSGI, "pidfile", "there is no pidfile yet"),
+    (UWSGI, "vacuum", "there are no sockets or files to clear away"),
+    (UWSGI, "uid", "users are not changed yet: start it as the user it should be"),
+    (UWSGI, "gid", "users are not changed yet: start it as the user it should be"),
+    (UWSGI, "touch-reload", "there is no reload yet"),
+    (UWSGI, "py-autoreload", "there is no reload yet"),
+    (UWSGI, "lazy-apps", "every worker imports the application itself"),
+    (UWSGI, "lazy", "every worker imports the application itself"),
+    (UWSGI, "single-interpreter", "every worker is one interpreter"),
+    (UWSGI, "need-app", "a start without the application always fails"),
+    (UWSGI, "die-on-term", "SIGTERM always stops"),
+    (UWSGI, "thunder-lock", "every worker has a socket of its own"),
+    (UWSGI, "cheaper", "the number of workers is fixed"),
+    (UWSGI, "gevent", "requests run in threads, see `threads`"),
+    (UWSGI, "async", "requests run in threads, see `threads`"),
+    (UWSGI, "chmod-socket", "there is no socket between front and application"),
+    (UWSGI, "uwsgi-socket", "there is no socket between front and application"),
+    (UWSGI, "stats", "there is no status page yet"),
+    (UWSGI, "mount", "an application serves the paths of its `wsgi` routes"),
+    (UWSGI, "strict", "unknown keys are always errors"),
+    (NGINX, "keepalive_timeout", "the time is fixed"),
+    (NGINX, "client_header_timeout", "the time is fixed"),
+    (NGINX, "client_body_timeout", "the time is fixed"),
+    (NGINX, "send_timeout", "the time is fixed"),
+    (NGINX, "uwsgi_read_timeout", "there is no request timeout yet"),
+    (NGINX, "proxy_read_timeout", "there is no request timeout yet"),
+    (NGINX, "error_page", "there are no pages for errors of your own yet"),
+    (NGINX, "upstream", "there is no proxying to other servers yet"),
+    (NGINX, "proxy_pass", "there is no proxying to other servers yet"),
+    (NGINX, "worker_connections", "connections are bounded by open files alone"),
+    (NGINX, "events", "connections are bounded by open files alone"),
+    (NGINX, "user", "users are not changed yet: start it as the user it should be"),
+    (NGINX, "pid", "there is no pidfile yet"),
+    (NGINX, "daemon", "appliance stays in the foreground, for systemd or a container to run"),
+    (NGINX, "access_log", "there is no access log yet"),
+    (NGINX, "log_format", "there is no access log yet"),
+    (NGINX, "include", "a project is one file"),
+    (NGINX, "types", "types of files are built in"),
+    (NGINX, "default_type", "types of files are built in"),
+    (NGINX, "charset", "text files are sent as UTF-8"),
+    (NGINX, "sendfile", "large files are always sent by sendfile"),
+    (NGINX, "tcp_nopush", "it is built in"),
+    (NGINX, "tcp_nodelay", "it is built in"),
+    (NGINX, "gzip", "there is no compression on the fly yet; `.gz`, `.br` and `.zst` files beside a file are sent"),
+    (NGINX, "gzip_static", "`.gz`, `.br` and `.zst` files beside a file are always sent"),
+    (NGINX, "autoindex", "folders are never listed"),
+    (NGINX, "add_header", "there are no header rules yet"),
+    (NGINX, "return", "there are no redirects yet"),
+    (NGINX, "rewrite", "there are no rewrites yet"),
+    (NGINX, "ssl_certificate", "there is no TLS yet"),
+    (NGINX, "ssl_certificate_key", "there is no TLS yet"),
+    (NGINX, "auth_basic", "there are no passwords yet"),
+    (NGINX, "allow", "there are no access rules yet"),
+    (NGINX, "deny", "there are no access rules yet"),
+    (NGINX, "limit_req", "there are no rate limits yet"),
+    (NGINX, "large_client_header_buffers", "the request head has a fixed bound"),
+    (NGINX, "client_header_buffer_size", "the request head has a fixed bound"),
+];
+
+/// What `name`, unknown in `section`, was meant to be: a slip in this table, a key of another
+/// table, a foreign name, a slip anywhere; the nearest explanation first.
+pub(crate) fn advice(section: &'static Section, name: &str) -> Option<Advice> {
+    // uWSGI's `listen` is the kernel's backlog, and `[server]` or `[python]` is where it would go.
+    elsewhere(section, name)
+        .or_else(|| foreign(section, |other| same(other, name)))
+        .or_else(|| near(section, name))
+        .or_else(|| foreign(section, |other| is_slip(other, name)))
+}
+
+/// The same name but for `-` and `_`.
+fn same(a: &str, b: &str) -> bool {
+    let plain = |b: u8| {
+        if b == b'-' {
+            b'_'
+        } else {
+            b.to_ascii_lowercase()
+        }
+    };
+    a.bytes().map(plain).eq(b.bytes().map(plain))
+}
+
+/// Whether `b` is `a` with a slip or two; short names leave less room.
+fn is_slip(a: &str, b: &str) -> bool {
+    // The distance is quadratic in time: a key of a megabyte must not stall the check.
+    let allowed = a.len().min(b.len()) / 3;
+    a.len().abs_diff(b.len()) <= allowed
+        && strsim::osa_distance(a, &b.to_lowercase()) <= allowed.min(3)
+}
+
+fn everywhere() -> impl Iterator<Item = &'static Section> {
+    SECTIONS.into_iter().chain([&TOP])
+}
+
+fn elsewhere(section: &'static Section, name: &str) -> Option<Advice> {
+    let others = everywhere().filter(|other| !std::ptr::eq(*other, section));
+    let owner = others
+        .filter(|other| other.key(name).is_some())
+        .map(|other| other.header)
+        .next()?;
+    let key = everywhere().find_map(|s| s.key(name))?;
+    Some(Advice::Elsewhere {
+        key: key.name,
+        header: owner,
+    })
+}
+
+fn near(section: &'static Section, name: &str) -> Option<Advice> {
+    let slips = section
+        .keys
+        .iter()
+        .filter(|key| same(key.name, name) || is_slip(key.name, name));
+    let nearest = slips.min_by_key(|key| strsim::osa_distance(key.name, name))?;
+    Some(Advice::Near { key: nearest.name })
+}
+
+/// A foreign name that `is_it` accepts; this table's keys before those of other tables.
+fn foreign(section: &'static Section, is_it: impl Fn(&str) -> bool) -> Option<Advice> {
+    for candidate in std::iter::once(section).chain(everywhere()) {
+        for key in candidate.keys {
+            if let Some((program, name)) = foreign_name(key, &is_it) {
+                let header = (!std::ptr::eq(candidate, section)).then_some(candidate.header);
+                return Some(Advice::Foreign {
+                    program,
+                    name,
+                    key: key.name,
+                    header,
+                });
+            }
+        }
+    }
+    let (program, name, text) = *INSTEAD.iter().find(|(_, name, _)| is_it(name))?;
+    Some(Advice::Instead {
+        program,
+        name,
+        text,
+    })
+}
+
+fn foreign_name(key: &Key, is_it: impl Fn(&str) -> bool) -> Option<(&'static str, &'static str)> {
+    let named = |program, names: &'static [&'static str]| {
+        names
+            .iter()
+            .find(|name| is_it(name))
+            .map(|name| (program, *name))
+    };
+    named(UWSGI, key.uwsgi).or_else(|| named(NGINX, key.nginx))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_foreign_name_is_both_mapped_and_explained_away() {
+        let keys = || SECTIONS.iter().flat_map(|section| section.keys);
+        let mapped: BTreeSet<_> = keys()
+            .flat_map(|key| key.nginx.iter().chain(key.uwsgi))
+            .collect();
+        let mut seen = BTreeSet::new();
+        for (program, name, _) in INSTEAD {
+            assert!(!mapped.contains(name), "{name}");
+            assert!(seen.insert((program, name)), "{name} stands twice");
+        }
+    }
+}

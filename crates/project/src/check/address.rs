@@ -1,0 +1,85 @@
+//! `listen`: a port, or an address with one.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::fault::AddressProblem;
+
+/// `8080` and `:8080` are every IPv4 address, as in nginx.
+pub(super) fn parse(text: &str) -> Result<SocketAddr, AddressProblem> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let port = text.strip_prefix(':').unwrap_or(text);
+    match is_number(port).then(|| port.parse()) {
+        Some(Ok(port)) => Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
+        _ => Err(problem(text)),
+    }
+}
+
+/// Digits alone: `parse` would take a sign as well.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn problem(text: &str) -> AddressProblem {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    match text.split_once(':') {
+        _ if text.starts_with("unix:") || text.starts_with('/') => AddressProblem::Unix,
+        _ if text.contains(' ') => AddressProblem::Parameters,
+        _ if bare.parse::<IpAddr>().is_ok() => AddressProblem::NoPort,
+        Some(("*", port)) if is_number(port) => AddressProblem::Star,
+        Some((name, port)) if is_number(port) && looks_like_name(name) => AddressProblem::Name,
+        None if looks_like_name(text) => AddressProblem::Name,
+        _ => AddressProblem::Form,
+    }
+}
+
+fn looks_like_name(text: &str) -> bool {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(in_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_with_a_port_are_taken() {
+        for (text, address) in [
+            ("8080", "0.0.0.0:8080"),
+            (":8080", "0.0.0.0:8080"),
+            ("0", "0.0.0.0:0"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::]:80", "[::]:80"),
+            ("[::1]:443", "[::1]:443"),
+        ] {
+            assert_eq!(
+                parse(text).map(|a| a.to_string()),
+                Ok(address.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_other_form_has_its_own_answer() {
+        for (text, problem) in [
+            ("127.0.0.1", AddressProblem::NoPort),
+            ("::1", AddressProblem::NoPort),
+            ("[::]", AddressProblem::NoPort),
+            ("localhost:80", AddressProblem::Name),
+            ("localhost", AddressProblem::Name),
+            ("*:80", AddressProblem::Star),
+            ("80 default_server", AddressProblem::Parameters),
+            ("unix:/run/a.sock", AddressProblem::Unix),
+            ("/run/a.sock", AddressProblem::Unix),
+            ("65536", AddressProblem::Form),
+            ("+80", AddressProblem::Form),
+            ("-1", AddressProblem::Form),
+            ("", AddressProblem::Form),
+            ("127.0.0.1:99999", AddressProblem::Form),
+        ] {
+            assert_eq!(parse(text), Err(problem), "{text}");
+        }
+    }
+}

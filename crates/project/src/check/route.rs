@@ -1,0 +1,241 @@
+//! `[site.routes]`: each path and what answers it.
+
+use figment::value::Value;
+
+use crate::fault::{Fault, PathProblem};
+use crate::key_path::quoted;
+use crate::keys::{Kind, ROUTE};
+use crate::layers::FILE;
+use crate::model::{Files, Immutable, Pattern, Route, Target};
+use crate::reader::{Entry, Table};
+
+use super::Check;
+use super::server::print_list;
+use super::url_path;
+
+impl Check<'_, '_> {
+    /// The routes in the order of the file; those of later layers follow.
+    pub(super) fn routes(&mut self, site: &Table<'_>, entry: &Entry<'_>) -> Option<Vec<Route>> {
+        let Value::Dict(_, dict) = entry.value else {
+            return self.reader.refuse(site, "routes", entry);
+        };
+        if dict.is_empty() {
+            self.reader.fault_at(
+                Fault::NoRoutes {
+                    key: entry.path.clone(),
+                },
+                entry,
+            );
+            return None;
+        }
+        let mut entries: Vec<(&String, Entry<'_>)> = dict
+            .iter()
+            .map(|(key, value)| {
+                (
+                    key,
+                    Entry {
+                        path: entry.path.join(key.as_str()),
+                        value,
+                    },
+                )
+            })
+            .collect();
+        entries.sort_by_key(|(_, entry)| self.order(entry));
+        let mut routes: Vec<(String, Route)> = Vec::new();
+        let count = entries.len();
+        for (key, entry) in entries {
+            let pattern = self.pattern(key, &entry, &routes);
+            let target = self.target(key, pattern.as_ref(), &entry);
+            if let (Some(pattern), Some(target)) = (pattern, target) {
+                routes.push((key.clone(), Route { pattern, target }));
+            }
+        }
+        (routes.len() == count).then(|| routes.into_iter().map(|(_, route)| route).collect())
+    }
+
+    /// Where the route stands in the file, or else in which later layer.
+    fn order(&self, entry: &Entry<'_>) -> (usize, usize) {
+        let in_file = self
+            .reader
+            .layers
+            .span(FILE, &entry.path)
+            .and_then(|span| span.key.clone());
+        match in_file {
+            Some(span) => (FILE, span.start),
+            None => (self.reader.layers.layer(entry.value), 0),
+        }
+    }
+
+    fn pattern(
+        &mut self,
+        key: &str,
+        entry: &Entry<'_>,
+        before: &[(String, Route)],
+    ) -> Option<Pattern> {
+        let fault = match url_path::pattern(key) {
+            Err(problem) => Fault::RoutePath {
+                found: key.to_owned(),
+                problem,
+            },
+            Ok(pattern) => {
+                let same = |route: &Route| {
+                    url_path::identity(&route.pattern) == url_path::identity(&pattern)
+                };
+                match before.iter().find(|(_, route)| same(route)) {
+                    None => return Some(pattern),
+                    Some((other, _)) => Fault::SameRoute {
+                        route: key.to_owned(),
+                        other: other.clone(),
+                    },
+                }
+            }
+        };
+        let place = self.reader.key_place(&entry.path, entry.value);
+        self.reader.error(fault, place);
+        None
+    }
+
+    fn target(
+        &mut self,
+        key: &str,
+        pattern: Option<&Pattern>,
+        entry: &Entry<'_>,
+    ) -> Option<Target> {
+        let Value::Dict(_, dict) = entry.value else {
+            let expected = "`{ files = \"…\" }` or `{ wsgi = true }`".to_owned();
+            self.reader.expected(entry, entry.path.clone(), expected);
+            return None;
+        };
+        let table = Table {
+            path: entry.path.clone(),
+            section: &ROUTE,
+            dict,
+        };
+        self.reader.known_keys(&table);
+        let route = key.to_owned();
+        match (table.entry("files"), table.entry("wsgi")) {
+            (Some(_), None) => self.files(&table, pattern).map(Target::Files),
+            (None, Some(wsgi)) => self.wsgi(&table, route, &wsgi),
+            (None, None) => self.wrong(Fault::NoTarget { route }, entry),
+            (Some(_), Some(_)) => self.wrong(Fault::TwoTargets { route }, entry),
+        }
+    }
+
+    fn wrong<T>(&mut self, fault: Fault, entry: &Entry<'_>) -> Option<T> {
+        let place = self.reader.key_place(&entry.path, entry.value);
+        self.reader.error(fault, place);
+        None
+    }
+
+    fn wsgi(&mut self, table: &Table<'_>, route: String, wsgi: &Entry<'_>) -> Option<Target> {
+        for key in ["fallback", "index", "immutable"] {
+            if let Some(entry) = table.entry(key) {
+                self.wrong::<()>(Fault::NeedsFiles { key }, &entry);
+            }
+        }
+        match self.reader.flag(table, "wsgi")? {
+            true => Some(Target::Wsgi),
+            false => {
+                self.reader.fault_at(Fault::WsgiFalse { route }, wsgi);
+                None
+            }
+        }
+    }
+
+    fn files(&mut self, table: &Table<'_>, pattern: Option<&Pattern>) -> Option<Files> {
+        let exact = matches!(pattern, Some(Pattern::Exact(_)));
+        let (root, entry) = self.path(table, "files")?;
+        let there = root.is_dir() || (exact && root.is_file()) || {
+            let (key, path, exists) = (entry.path.clone(), root.clone(), root.exists());
+            self.not_there(
+                Fault::NoFolder {
+                    key,
+                    path,
+                    exists,
+                    hooks: self.hooks,
+                },
+                &entry,
+            )
+        };
+        let fallback = match table.entry("fallback") {
+            None => Some(None),
+            Some(_) => self.fallback(table, &root, exact).map(Some),
+        };
+        let index = self.index(table);
+        let immutable = self.reader.choice(table, "immutable");
+        let files = Files {
+            root,
+            fallback: fallback?,
+            index: index?,
+            immutable: cached(immutable?),
+        };
+        there.then_some(files)
+    }
+
+    fn fallback(
+        &mut self,
+        table: &Table<'_>,
+        root: &std::path::Path,
+        exact: bool,
+    ) -> Option<String> {
+        let (text, entry) = self.reader.text(table, "fallback")?;
+        if exact {
+            self.reader.fault_at(Fault::ExactWithFallback, &entry);
+            return None;
+        }
+        let problem = url_path::check(&text).err();
+        let problem = problem.or_else(|| text.ends_with('/').then_some(PathProblem::Folder));
+        if let Some(problem) = problem {
+            self.reader.fault_at(
+                Fault::Fallback {
+                    found: text,
+                    problem,
+                },
+                &entry,
+            );
+            return None;
+        }
+        let path = root.join(text.trim_start_matches('/'));
+        // With the folder missing, that is what has been reported.
+        if root.is_dir() && !path.is_file() {
+            let (key, exists) = (entry.path.clone(), path.exists());
+            let fault = Fault::NoRegularFile {
+                key,
+                path,
+                exists,
+                hooks: self.hooks,
+            };
+            if !self.not_there(fault, &entry) {
+                return None;
+            }
+        }
+        Some(self.reader.accept(&entry, quoted(&text), text))
+    }
+
+    fn index(&mut self, table: &Table<'_>) -> Option<Vec<String>> {
+        debug_assert_eq!(
+            ROUTE.key("index").map(|key| key.kind),
+            Some(Kind::TextOrList)
+        );
+        let texts = self.reader.list(table, "index")?;
+        let mut names = Vec::new();
+        for (text, entry) in texts {
+            if text.contains('/') || text.starts_with('.') {
+                self.reader
+                    .fault_at(Fault::IndexName { found: text }, &entry);
+                return None;
+            }
+            names.push(text);
+        }
+        let entry = table.entry("index")?;
+        Some(self.reader.accept(&entry, print_list(&names), names))
+    }
+}
+
+fn cached(name: &str) -> Immutable {
+    match name {
+        "all" => Immutable::All,
+        "never" => Immutable::Never,
+        _ => Immutable::Hashed,
+    }
+}

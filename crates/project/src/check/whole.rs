@@ -1,0 +1,152 @@
+//! What only shows when the whole project is seen: sites that clash, and routes that need an
+//! application.
+
+use std::net::SocketAddr;
+
+use figment::value::Value;
+
+use crate::fault::Fault;
+use crate::key_path::KeyPath;
+use crate::model::Site;
+use crate::reader::{Entry, Table, whole};
+
+use super::Check;
+use super::application::is_wsgi;
+
+impl Check<'_, '_> {
+    /// Compares every site with those before it.
+    pub(super) fn across_sites(&mut self, sites: &[(usize, Site)], top: &Table<'_>) {
+        for (i, (number, site)) in sites.iter().enumerate() {
+            let key = |name: &str| site_entry(top, *number, name);
+            for address in &site.listen {
+                self.clash(&sites[..=i], *address, key("listen"));
+                for (other, earlier) in &sites[..i] {
+                    if earlier.listen.contains(address) {
+                        self.same_listener(site, (*other, earlier), *address, &key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Two addresses of one port, one of which is part of the other.
+    fn clash(&mut self, sites: &[(usize, Site)], address: SocketAddr, listen: Option<Entry<'_>>) {
+        let others = sites.iter().flat_map(|(_, site)| &site.listen);
+        let before = others.take_while(|other| **other != address);
+        let part = |other: &&SocketAddr| {
+            other.port() == address.port()
+                && address.port() != 0
+                && other.is_ipv4() == address.is_ipv4()
+                && (other.ip().is_unspecified() || address.ip().is_unspecified())
+        };
+        if let (Some(other), Some(entry)) = (before.copied().find(|other| part(&other)), listen) {
+            let entry = self.element(&entry, address);
+            self.reader
+                .fault_at(Fault::AddressClash { address, other }, &entry);
+        }
+    }
+
+    /// The element of the list which says `address`, for a caret under it alone.
+    fn element<'d>(&self, listen: &Entry<'d>, address: SocketAddr) -> Entry<'d> {
+        let says = |entry: &Entry<'_>| {
+            let text = match entry.value {
+                Value::String(_, text) => text.clone(),
+                other => whole(other)
+                    .map(|port| port.to_string())
+                    .unwrap_or_default(),
+            };
+            super::address::parse(&text) == Ok(address)
+        };
+        let elements = self.reader.elements(listen);
+        elements
+            .into_iter()
+            .find(says)
+            .unwrap_or_else(|| listen.clone())
+    }
+
+    fn same_listener<'d>(
+        &mut self,
+        site: &Site,
+        (other, earlier): (usize, &Site),
+        address: SocketAddr,
+        key: &impl Fn(&str) -> Option<Entry<'d>>,
+    ) {
+        if site.server_name.is_empty() && earlier.server_name.is_empty() {
+            if let Some(listen) = key("listen") {
+                let entry = self.element(&listen, address);
+                self.reader
+                    .fault_at(Fault::TwoUnnamed { address, other }, &entry);
+            }
+        }
+        let Some(names) = key("server_name") else {
+            return;
+        };
+        let elements = match names.value {
+            Value::Array(..) => self.reader.elements(&names),
+            _ => vec![names],
+        };
+        for entry in elements {
+            let name = entry
+                .value
+                .as_str()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
+            if earlier.server_name.contains(&name) {
+                self.reader.fault_at(
+                    Fault::SameName {
+                        name,
+                        address,
+                        other,
+                    },
+                    &entry,
+                );
+            }
+        }
+    }
+
+    /// A `wsgi` route needs `python.module`. Looks at what was written, so that another mistake
+    /// in the same site does not hide this one.
+    pub(super) fn application_of_routes(&mut self, top: &Table<'_>) {
+        let module = top
+            .dict
+            .get("python")
+            .and_then(|python| python.find_ref("module"));
+        if module.is_some() {
+            return;
+        }
+        let sites = top.dict.get("site").and_then(Value::as_dict);
+        let sites = sites.into_iter().flatten();
+        let site_path = KeyPath::new(["site"]);
+        for (number, site) in sites {
+            let routes = site.find_ref("routes").and_then(Value::as_dict);
+            for (route, value) in routes
+                .into_iter()
+                .flatten()
+                .filter(|(_, value)| is_wsgi(value))
+            {
+                let path = site_path
+                    .join(number.as_str())
+                    .join("routes")
+                    .join(route.as_str());
+                let place = self.reader.key_place(&path.join("wsgi"), value);
+                self.reader.error(
+                    Fault::NoModule {
+                        route: route.clone(),
+                    },
+                    place,
+                );
+            }
+        }
+    }
+}
+
+/// The value of a site's key.
+fn site_entry<'d>(top: &Table<'d>, number: usize, name: &str) -> Option<Entry<'d>> {
+    let number = number.to_string();
+    let site = top.dict.get("site")?.as_dict()?.get(&number)?.as_dict()?;
+    let path = KeyPath::new(["site", number.as_str(), name]);
+    Some(Entry {
+        path,
+        value: site.get(name)?,
+    })
+}

@@ -1,0 +1,243 @@
+//! Everything that can be wrong with a project, as data; `Display` writes the sentence.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::key_path::KeyPath;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fault {
+    // The sources.
+    /// There is no project file; the absolute path looked at.
+    NoFile(PathBuf),
+    /// The project file is a folder; whether it holds a project.toml.
+    FileIsFolder { has_project: bool },
+    /// The project file is not UTF-8 from this byte on.
+    NotUtf8(usize),
+    /// The project file cannot be read; the system's reason.
+    Unreadable(String),
+    /// It is not TOML; the parser's message.
+    Syntax(String),
+    /// `APPLIANCE_` alone, or an empty segment.
+    VariableName,
+    /// `--set` without `key=value`.
+    FlagForm,
+
+    // Keys.
+    /// Nobody knows this key.
+    UnknownKey {
+        key: KeyPath,
+        advice: Option<Advice>,
+    },
+    /// A table written as a list of tables.
+    TableList { header: &'static str },
+    /// `[site]` for `[[site]]`.
+    SingleSite,
+    /// `site.listen` in the environment or a flag.
+    SiteWithoutNumber,
+    /// `site.7` where there are fewer sites.
+    NoSuchSite { number: String, sites: usize },
+    /// The value's type or range.
+    Expected {
+        key: KeyPath,
+        expected: String,
+        found: String,
+    },
+    /// A duration without unit.
+    NoUnit { found: String },
+    /// A required key is left out.
+    Missing { key: KeyPath },
+    /// The project has no `[[site]]`.
+    NoSite,
+
+    // Files and folders.
+    /// A folder that does not exist, or is something else.
+    NoFolder {
+        key: KeyPath,
+        path: PathBuf,
+        exists: bool,
+        hooks: bool,
+    },
+    /// A file that does not exist, or is something else.
+    NoRegularFile {
+        key: KeyPath,
+        path: PathBuf,
+        exists: bool,
+        hooks: bool,
+    },
+    /// The virtual environment is missing and nothing would create it.
+    NoVirtualenv { path: PathBuf },
+
+    // `[python]`.
+    /// `python.module` is not `module:callable`.
+    Module {
+        found: String,
+        problem: ModuleProblem,
+    },
+    /// A `wsgi` route without `python.module`.
+    NoModule { route: String },
+    /// More processes than the one there is.
+    ProcessesWithoutMaster { processes: usize },
+    /// `requirements` without `virtualenv`.
+    RequirementsWithoutVirtualenv,
+    /// A text holds a NUL or is empty.
+    BadText { key: KeyPath, empty: bool },
+    /// A name no environment variable can have.
+    EnvironmentName { name: String },
+
+    // `[[site]]`.
+    /// Not an address.
+    Address {
+        found: String,
+        problem: AddressProblem,
+    },
+    /// One address twice in a site.
+    AddressTwice { address: SocketAddr },
+    /// Two addresses that cannot both be bound.
+    AddressClash {
+        address: SocketAddr,
+        other: SocketAddr,
+    },
+    /// Not a host name.
+    HostName { found: String, problem: HostProblem },
+    /// One name twice in a site.
+    HostNameTwice { name: String },
+    /// Two sites of one address have the same name.
+    SameName {
+        name: String,
+        address: SocketAddr,
+        other: usize,
+    },
+    /// Two sites of one address have no name.
+    TwoUnnamed { address: SocketAddr, other: usize },
+    /// A site without a route.
+    NoRoutes { key: KeyPath },
+
+    // Routes.
+    /// Not a path.
+    RoutePath { found: String, problem: PathProblem },
+    /// Two routes for the same paths.
+    SameRoute { route: String, other: String },
+    /// Neither `files` nor `wsgi`.
+    NoTarget { route: String },
+    /// Both `files` and `wsgi`.
+    TwoTargets { route: String },
+    /// `wsgi = false`.
+    WsgiFalse { route: String },
+    /// `fallback` and the like where no files are served.
+    NeedsFiles { key: &'static str },
+    /// `fallback` of an exact route.
+    ExactWithFallback,
+    /// Not a path inside the folder.
+    Fallback { found: String, problem: PathProblem },
+    /// Not a file name.
+    IndexName { found: String },
+}
+
+/// What an unknown key was probably meant to be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Advice {
+    /// A key of the same table.
+    Near { key: &'static str },
+    /// A key of another table.
+    Elsewhere {
+        key: &'static str,
+        header: &'static str,
+    },
+    /// nginx's or uWSGI's name of a key.
+    Foreign {
+        program: &'static str,
+        name: &'static str,
+        key: &'static str,
+        header: Option<&'static str>,
+    },
+    /// nginx's or uWSGI's name of something that has no key here.
+    Instead {
+        program: &'static str,
+        name: &'static str,
+        text: &'static str,
+    },
+}
+
+/// What is wrong with `python.module`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ModuleProblem {
+    /// A path: `shop/wsgi.py`.
+    File,
+    /// A call: `shop:create_app()`.
+    Call,
+    /// Anything else.
+    Form,
+}
+
+/// What is wrong with an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AddressProblem {
+    /// An address without port.
+    NoPort,
+    /// A name instead of an address.
+    Name,
+    /// A path of a Unix socket.
+    Unix,
+    /// nginx's `80 ssl`, `80 default_server`.
+    Parameters,
+    /// nginx's `*:80`.
+    Star,
+    /// A port beyond 65535, or something else.
+    Form,
+}
+
+/// What is wrong with a host name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostProblem {
+    /// nginx's `_`, or nothing.
+    Any,
+    /// `*.example.com`.
+    Wildcard,
+    /// `~^www`.
+    Regex,
+    /// `example.com:80`.
+    Port,
+    /// `https://example.com`.
+    Url,
+    /// Letters beyond ASCII.
+    NotAscii,
+    /// Anything else.
+    Form,
+}
+
+/// What is wrong with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PathProblem {
+    /// It does not begin with a slash.
+    NoSlash,
+    /// It has a `.` or `..` segment.
+    Dots,
+    /// It has an empty segment.
+    DoubleSlash,
+    /// It has a `?` or `#`.
+    Query,
+    /// It has a `%`.
+    Encoded,
+    /// It has a control character or a backslash.
+    Character,
+    /// nginx's `~`, `~*`, `^~` or `@name`.
+    Modifier,
+    /// It names a folder where a file is needed.
+    Folder,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::sentence::write(self, f)
+    }
+}
+
+impl Fault {
+    /// What to do, where the sentence does not say it already.
+    pub(crate) fn help(&self) -> Option<String> {
+        crate::help::of(self)
+    }
+}

@@ -1,0 +1,131 @@
+//! What to do about a [`Fault`], where its sentence leaves that open.
+
+use std::net::SocketAddr;
+
+use crate::fault::{AddressProblem, Fault, HostProblem, ModuleProblem, PathProblem};
+
+/// The line after `help:`.
+pub(crate) fn of(fault: &Fault) -> Option<String> {
+    let help = match fault {
+        Fault::NoFile(_) => "`appliance serve` takes the path of a project.toml".into(),
+        Fault::FileIsFolder { has_project: true } => "name the file in it, `project.toml`".into(),
+        Fault::FileIsFolder { .. } => "name a project.toml".into(),
+        Fault::NotUtf8(_) => "save the file as UTF-8".into(),
+        Fault::VariableName => "write `APPLIANCE_PYTHON__PROCESSES` for `python.processes`".into(),
+        Fault::FlagForm => "write `--set python.processes=8`".into(),
+        Fault::SiteWithoutNumber => {
+            "write `site.0` for the first site, `APPLIANCE_SITE__0__…` in the environment".into()
+        }
+        Fault::Missing { key } if key.segments().ends_with(&["listen".into()]) => {
+            "`listen = 8080`, or `listen = \"127.0.0.1:8080\"` for this machine alone".into()
+        }
+        Fault::Missing { key } if key.segments().ends_with(&["routes".into()]) => {
+            "add `[site.routes]` with an entry such as `\"/\" = { files = \"dist\" }`".into()
+        }
+        Fault::NoSite => "add `[[site]]` with `listen` and `[site.routes]`".into(),
+        Fault::NoFolder { hooks: true, .. } | Fault::NoRegularFile { hooks: true, .. } => {
+            "one of `hooks.before_start` has to create it".into()
+        }
+        Fault::NoVirtualenv { .. } => {
+            "set `python.requirements` to have it created, or run `python3 -m venv` yourself".into()
+        }
+        Fault::NoModule { .. } => "add `module = \"package.wsgi\"` to `[python]`".into(),
+        Fault::ProcessesWithoutMaster { .. } => "leave out one of the two".into(),
+        Fault::RequirementsWithoutVirtualenv => "add `virtualenv = \".venv\"`".into(),
+        Fault::Module { found, problem } => return module(found, *problem),
+        Fault::Address { found, problem } => return address(found, *problem),
+        Fault::AddressClash { address, other } => clash(*address, *other),
+        Fault::HostName { found, problem } => return host(found, *problem),
+        Fault::TwoUnnamed { .. } => "give one of them a `server_name`".into(),
+        Fault::RoutePath { found, problem } | Fault::Fallback { found, problem } => {
+            return path(found, *problem);
+        }
+        Fault::SameRoute { route, .. } => same_route(route),
+        Fault::NoTarget { .. } => "write `{ files = \"dist\" }` or `{ wsgi = true }`".into(),
+        _ => return None,
+    };
+    Some(help)
+}
+
+fn module(found: &str, problem: ModuleProblem) -> Option<String> {
+    match problem {
+        ModuleProblem::File => {
+            let (file, callable) = found.split_once(':').unwrap_or((found, ""));
+            let name = file
+                .trim_start_matches("./")
+                .trim_end_matches(".py")
+                .replace('/', ".");
+            let colon = if callable.is_empty() { "" } else { ":" };
+            Some(format!(
+                "write \"{name}{colon}{callable}\", `python.chdir` being the folder it starts from"
+            ))
+        }
+        ModuleProblem::Call => {
+            Some("call it in the module, `application = create_app()`, and name the result".into())
+        }
+        ModuleProblem::Form => None,
+    }
+}
+
+fn address(found: &str, problem: AddressProblem) -> Option<String> {
+    let help = match problem {
+        AddressProblem::NoPort if found.contains(':') && !found.starts_with('[') => {
+            format!("write \"[{found}]:80\"")
+        }
+        AddressProblem::NoPort => format!("write \"{found}:80\""),
+        AddressProblem::Name => "write its address, such as \"127.0.0.1:8080\"".into(),
+        AddressProblem::Unix => "write an address, such as \"127.0.0.1:8080\"".into(),
+        AddressProblem::Parameters => {
+            "TLS and other parameters do not exist yet; the first site of an address is its default"
+                .into()
+        }
+        AddressProblem::Star => format!("write \"{}\"", found.replacen('*', "0.0.0.0", 1)),
+        AddressProblem::Form => "for example `8080`, \"127.0.0.1:8080\" or \"[::]:8080\"".into(),
+    };
+    Some(help)
+}
+
+fn clash(address: SocketAddr, other: SocketAddr) -> String {
+    let wider = if address.ip().is_unspecified() {
+        address
+    } else {
+        other
+    };
+    format!("keep `{wider}` alone, in every site that needs it")
+}
+
+fn host(found: &str, problem: HostProblem) -> Option<String> {
+    let help = match problem {
+        HostProblem::Any => "leave out `server_name` to answer any name".into(),
+        HostProblem::Wildcard => "list the names, or leave out `server_name` to answer any".into(),
+        HostProblem::Regex => "list the names".into(),
+        HostProblem::Port => format!("write \"{}\"", found.split(':').next().unwrap_or_default()),
+        HostProblem::Url => {
+            let host = found.split("://").nth(1).unwrap_or_default();
+            format!(
+                "write \"{}\"",
+                host.split(['/', ':']).next().unwrap_or_default()
+            )
+        }
+        HostProblem::NotAscii => "write it as browsers send it, in its `xn--` form".into(),
+        HostProblem::Form => return None,
+    };
+    Some(help)
+}
+
+fn path(found: &str, problem: PathProblem) -> Option<String> {
+    match problem {
+        PathProblem::NoSlash => Some(format!("write \"/{}\"", found.escape_debug())),
+        PathProblem::Encoded => Some("write the character itself".into()),
+        PathProblem::Modifier => Some(
+            "a prefix is \"/path\", one exact path \"= /path\"; there are no regular expressions"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+fn same_route(route: &str) -> String {
+    let path = route.trim_start_matches(['=', ' ']).trim_end_matches('/');
+    format!("keep one; \"= {path}\" answers `{path}` alone")
+}

@@ -1,0 +1,305 @@
+//! Every key of project.toml: its type, default, range, meaning, and what nginx and uWSGI call
+//! it. The reader takes ranges from here, the bottom layer its defaults, messages their
+//! suggestions and docs/project-file.md its tables, so that none of them can disagree.
+
+use std::time::Duration;
+
+use crate::units::{print_duration, print_size};
+
+/// One table of the file.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// As it is written: `[python]`.
+    pub(crate) header: &'static str,
+    /// What it is about.
+    pub(crate) about: &'static str,
+    /// Its keys, in the order of the reference.
+    pub(crate) keys: &'static [Key],
+}
+
+/// One key.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// As it is written.
+    pub(crate) name: &'static str,
+    /// Type and range.
+    pub(crate) kind: Kind,
+    /// What holds when it is left out.
+    pub(crate) default: Default,
+    /// For the reference.
+    pub(crate) meaning: &'static str,
+    /// nginx's names for it.
+    pub(crate) nginx: &'static [&'static str],
+    /// uWSGI's names for it.
+    pub(crate) uwsgi: &'static [&'static str],
+}
+
+/// The type of a value, with its range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// A whole number from the first to the second; with a third `true`, also `"auto"`.
+    Count(u64, u64, bool),
+    /// Bytes, from the first to the second.
+    Size(u64, u64),
+    /// Milliseconds, from the first to the second.
+    Duration(u64, u64),
+    /// A string.
+    Text,
+    /// A folder or file, relative to the project file's folder.
+    Path,
+    /// One of these strings.
+    Choice(&'static [&'static str]),
+    /// A list of strings.
+    List,
+    /// A string or a list of strings.
+    TextOrList,
+    /// A port, an address or a list of both.
+    Listen,
+    /// A table of strings with free keys.
+    Strings,
+    /// The table of routes.
+    Routes,
+    /// A table with keys of its own.
+    Table,
+}
+
+/// What holds when a key is left out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Default {
+    /// This value, in TOML.
+    Toml(&'static str),
+    /// What this phrase says; filled in where the key is read.
+    Said(&'static str),
+    /// Nothing: it must be written.
+    Required,
+}
+
+const KB: u64 = 1 << 10;
+const MB: u64 = 1 << 20;
+const TB: u64 = 1 << 40;
+
+const fn key(name: &'static str, kind: Kind, default: Default, meaning: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        meaning,
+        nginx: &[],
+        uwsgi: &[],
+    }
+}
+
+impl Key {
+    const fn nginx(mut self, names: &'static [&'static str]) -> Key {
+        self.nginx = names;
+        self
+    }
+
+    const fn uwsgi(mut self, names: &'static [&'static str]) -> Key {
+        self.uwsgi = names;
+        self
+    }
+}
+
+/// The top of the file.
+pub(crate) static TOP: Section = Section {
+    header: "project.toml",
+    about: "",
+    keys: &[
+        key(
+            "server",
+            Kind::Table,
+            Default::Said("every key its default"),
+            "",
+        ),
+        key(
+            "python",
+            Kind::Table,
+            Default::Said("every key its default"),
+            "",
+        ),
+        key("hooks", Kind::Table, Default::Said("none"), ""),
+        key("site", Kind::Table, Default::Required, "").nginx(&["server", "http"]),
+    ],
+};
+
+/// `[server]`.
+pub(crate) static SERVER: Section = Section {
+    header: "[server]",
+    about: "The processes and their log.",
+    keys: &[
+        key("master", Kind::Flag, Default::Toml("true"), "Whether a supervisor watches the workers. With `false` the process becomes the one worker itself, for platforms which restart it and for debugging.")
+            .nginx(&["master_process"])
+            .uwsgi(&["master"]),
+        key("stop_timeout", Kind::Duration(0, 3_600_000), Default::Toml("\"30s\""), "How long running requests may go on after a stop was asked for.")
+            .nginx(&["worker_shutdown_timeout"])
+            .uwsgi(&["worker-reload-mercy"]),
+        key("log_level", Kind::Choice(&["error", "warn", "info", "debug"]), Default::Toml("\"info\""), "What is written to standard error.")
+            .nginx(&["error_log"]),
+    ],
+};
+
+/// `[python]`.
+pub(crate) static PYTHON: Section = Section {
+    header: "[python]",
+    about: "The application and the pool that runs it. May be left out when no route is `wsgi`.",
+    keys: &[
+        key("chdir", Kind::Path, Default::Said("the project file's folder"), "The application's working folder, first on `sys.path`.")
+            .uwsgi(&["chdir", "pythonpath", "pp"]),
+        key("module", Kind::Text, Default::Said("none; required by a `wsgi` route"), "The WSGI application: `\"package.module:callable\"`; the callable defaults to `application`.")
+            .uwsgi(&["module", "wsgi", "wsgi-file", "callable"]),
+        key("virtualenv", Kind::Path, Default::Said("none: the interpreter itself runs the workers"), "The virtual environment whose Python runs the application. It must exist, unless `requirements` is set.")
+            .uwsgi(&["virtualenv", "home", "venv", "pyhome"]),
+        key("interpreter", Kind::Text, Default::Toml("\"python3\""), "The Python that creates the virtual environment, or runs the workers without one: a name looked up in `PATH`, or a path.")
+            .uwsgi(&["plugin", "plugins"]),
+        key("requirements", Kind::Path, Default::Said("none: the virtual environment is left alone"), "A requirements file. The virtual environment is created and filled when it is missing or the file has changed."),
+        key("env", Kind::Strings, Default::Said("none"), "Environment variables for workers, hooks and pip: a table of strings.")
+            .uwsgi(&["env", "setenv"]),
+        key("processes", Kind::Count(1, 512, true), Default::Toml("\"auto\""), "Worker processes. `\"auto\"` is the number of CPUs this process may use, CPU affinity and container quota included; one without a supervisor.")
+            .nginx(&["worker_processes"])
+            .uwsgi(&["processes", "workers"]),
+        key("threads", Kind::Count(1, 1024, false), Default::Toml("4"), "Python threads in each worker: the requests it runs at once.")
+            .uwsgi(&["threads", "enable-threads"]),
+        key("queue", Kind::Count(1, 65536, false), Default::Toml("512"), "Requests which may wait for a Python thread, per worker. Beyond it the answer is 503 with Retry-After."),
+        key("body_buffer", Kind::Size(0, 64 * MB), Default::Toml("\"64KB\""), "The part of a request body kept in memory; a longer body is spooled to a file before the application is called.")
+            .nginx(&["client_body_buffer_size"])
+            .uwsgi(&["post-buffering"]),
+        key("response_buffer", Kind::Size(KB, 64 * MB), Default::Toml("\"256KB\""), "The part of a response that may wait for a slow client before the application's thread waits as well.")
+            .nginx(&["uwsgi_buffers", "uwsgi_buffer_size"]),
+        key("spool", Kind::Path, Default::Said("the system's temporary folder"), "The folder of spooled request bodies.")
+            .nginx(&["client_body_temp_path"]),
+    ],
+};
+
+/// `[hooks]`.
+pub(crate) static HOOKS: Section = Section {
+    header: "[hooks]",
+    about: "Commands around the life of the server.",
+    keys: &[
+        key("before_start", Kind::List, Default::Toml("[]"), "Shell commands run in order, in `python.chdir`, with the virtual environment's programs first in `PATH`, before the first worker starts. One that fails stops the start.")
+            .uwsgi(&["exec-asap", "exec-pre-app"]),
+    ],
+};
+
+/// `[[site]]`.
+pub(crate) static SITE: Section = Section {
+    header: "[[site]]",
+    about: "What is served where. At least one.",
+    keys: &[
+        key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, or a list of them. Port 0 takes a free one.")
+            .nginx(&["listen"])
+            .uwsgi(&["http", "http-socket", "socket"]),
+        key("server_name", Kind::TextOrList, Default::Toml("[]"), "Host names, without port. None: any name. The first site of an address also answers names nobody has.")
+            .nginx(&["server_name"]),
+        key("body_limit", Kind::Size(0, TB), Default::Toml("\"20MB\""), "The largest request body; a larger one is answered 413.")
+            .nginx(&["client_max_body_size"])
+            .uwsgi(&["limit-post"]),
+        key("routes", Kind::Routes, Default::Required, "Who answers which paths. At least one route.")
+            .nginx(&["location"]),
+    ],
+};
+
+/// One entry of `[site.routes]`.
+pub(crate) static ROUTE: Section = Section {
+    header: "[site.routes]",
+    about: "A route's key is a path, its value a table: `{ files = … }` or `{ wsgi = true }`, one of the two.\n\n\
+            - `\"/api\"` answers `/api` and all below it, but not `/apix`.\n\
+            - `\"/static/\"` answers what is below it; `/static` is redirected to it.\n\
+            - `\"= /robots.txt\"` answers this path alone.\n\n\
+            The longest match wins, whatever the order. Paths are compared decoded.",
+    keys: &[
+        key("files", Kind::Path, Default::Said("none"), "A folder of static files. The route's path is cut off first (nginx's `alias`, not its `root`). For an exact route: the folder, or the file itself.")
+            .nginx(&["root", "alias"])
+            .uwsgi(&["static-map"]),
+        key("fallback", Kind::Text, Default::Said("none: such a request is a 404"), "Answers page loads that match no file, for single-page fronts: a path inside the folder, such as `\"/index.html\"`. Scripts, styles and images that are missing stay a 404.")
+            .nginx(&["try_files"]),
+        key("index", Kind::TextOrList, Default::Toml("[\"index.html\"]"), "File names tried for a folder.")
+            .nginx(&["index"])
+            .uwsgi(&["static-index"]),
+        key("immutable", Kind::Choice(&["hashed", "all", "never"]), Default::Toml("\"hashed\""), "Which files may be cached for a year: those whose name carries a content hash, every file but HTML, or none.")
+            .nginx(&["expires"])
+            .uwsgi(&["static-expires"]),
+        key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers.")
+            .nginx(&["uwsgi_pass"]),
+    ],
+};
+
+/// The tables with keys of their own, in the order of the reference.
+pub(crate) static SECTIONS: [&Section; 5] = [&SERVER, &PYTHON, &HOOKS, &SITE, &ROUTE];
+
+impl Section {
+    /// The key of this name.
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+impl Kind {
+    /// What a value must be, for ``must be …, found …``.
+    pub(crate) fn expected(self) -> String {
+        match self {
+            Kind::Flag => "`true` or `false`".into(),
+            Kind::Count(min, max, false) => format!("from {min} to {max}"),
+            Kind::Count(min, max, true) => format!("from {min} to {max} or \"auto\""),
+            Kind::Size(min, max) => {
+                format!(
+                    "a size from {} to {}, such as \"64KB\"",
+                    print_size(min),
+                    print_size(max)
+                )
+            }
+            Kind::Duration(min, max) => {
+                let print = |millis| print_duration(Duration::from_millis(millis));
+                format!(
+                    "a duration from {} to {}, such as \"30s\"",
+                    print(min),
+                    print(max)
+                )
+            }
+            Kind::Text => "a string".into(),
+            Kind::Path => "a path, as a string".into(),
+            Kind::Choice(choices) => {
+                let quoted: Vec<_> = choices
+                    .iter()
+                    .map(|choice| format!("\"{choice}\""))
+                    .collect();
+                let (last, others) = quoted
+                    .split_last()
+                    .map_or(("", &[][..]), |(l, o)| (l.as_str(), o));
+                format!("{} or {last}", others.join(", "))
+            }
+            Kind::List => "a list of strings".into(),
+            Kind::TextOrList => "a string or a list of strings".into(),
+            Kind::Listen => "a port, an address or a list of them".into(),
+            Kind::Strings => "a table of strings".into(),
+            Kind::Routes => "a table of routes".into(),
+            Kind::Table => "a table".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_foreign_name_means_one_key_only() {
+        let (mut nginx, mut uwsgi) = (BTreeSet::new(), BTreeSet::new());
+        for key in SECTIONS.iter().flat_map(|section| section.keys) {
+            assert!(
+                key.nginx.iter().all(|name| nginx.insert(name)),
+                "nginx, {}",
+                key.name
+            );
+            assert!(
+                key.uwsgi.iter().all(|name| uwsgi.insert(name)),
+                "uWSGI, {}",
+                key.name
+            );
+        }
+    }
+}

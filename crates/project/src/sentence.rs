@@ -1,0 +1,277 @@
+//! The sentence of every [`Fault`]: what was wrong and what was found. Lower case, no full stop.
+
+use std::fmt::{self, Formatter};
+
+use crate::fault::{AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem};
+use crate::key_path::KeyPath;
+
+/// Writes the sentence.
+pub(crate) fn write(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
+    match fault {
+        Fault::NoFile(path) => write!(f, "no such file: `{}`", path.display()),
+        Fault::FileIsFolder { .. } => f.write_str("this is a folder, not a project file"),
+        Fault::NotUtf8(at) => write!(f, "not UTF-8 text: byte {at} cannot be decoded"),
+        Fault::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
+        Fault::Syntax(message) => write!(f, "not valid TOML: {}", one_line(message)),
+        Fault::VariableName => f.write_str("not the name of a setting"),
+        Fault::FlagForm => f.write_str("must have the form `key=value`"),
+        Fault::UnknownKey { key, advice } => unknown(f, key, advice.as_ref()),
+        Fault::TableList { header } => {
+            write!(f, "there is only one `{header}`, not a list of them")
+        }
+        Fault::SingleSite => f.write_str("sites are a list: write `[[site]]`"),
+        Fault::SiteWithoutNumber => f.write_str("sites are a list: a key needs the site's number"),
+        Fault::NoSuchSite { number, sites } => no_such_site(f, number, *sites),
+        Fault::Expected {
+            key,
+            expected,
+            found,
+        } => write!(f, "`{key}` must be {expected}, found `{found}`"),
+        Fault::NoUnit { found } => write!(f, "`{found}` has no unit: write \"{found}s\""),
+        Fault::Missing { key } => write!(f, "`{key}` is missing"),
+        Fault::NoSite => f.write_str("there is no `[[site]]`: nothing would be served"),
+        _ => meaning(fault, f),
+    }
+}
+
+/// Faults of well-formed settings.
+fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
+    match fault {
+        Fault::NoFolder {
+            key,
+            path,
+            exists: false,
+            ..
+        } => {
+            write!(f, "`{key}`: there is no folder `{}`", path.display())
+        }
+        Fault::NoFolder { key, path, .. } => {
+            write!(f, "`{key}`: `{}` is not a folder", path.display())
+        }
+        Fault::NoRegularFile {
+            key,
+            path,
+            exists: false,
+            ..
+        } => {
+            write!(f, "`{key}`: there is no file `{}`", path.display())
+        }
+        Fault::NoRegularFile { key, path, .. } => {
+            write!(f, "`{key}`: `{}` is not a file", path.display())
+        }
+        Fault::NoVirtualenv { path } => {
+            write!(
+                f,
+                "`python.virtualenv`: there is no virtual environment `{}`",
+                path.display()
+            )
+        }
+        Fault::Module { found, problem } => module(f, found, *problem),
+        Fault::NoModule { route } => {
+            write!(f, "route `{route}` needs `python.module`, which is missing")
+        }
+        Fault::ProcessesWithoutMaster { processes } => {
+            write!(
+                f,
+                "`python.processes` is {processes}, but `server.master = false` means one process"
+            )
+        }
+        Fault::RequirementsWithoutVirtualenv => f.write_str(
+            "`python.requirements` needs `python.virtualenv`, the folder to install into",
+        ),
+        Fault::BadText { key, empty: true } => write!(f, "`{key}` is empty"),
+        Fault::BadText { key, .. } => write!(f, "`{key}` holds a NUL character"),
+        Fault::EnvironmentName { name } => {
+            write!(
+                f,
+                "`{}` cannot be the name of an environment variable",
+                name.escape_debug()
+            )
+        }
+        _ => site(fault, f),
+    }
+}
+
+/// Faults of a site.
+fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
+    match fault {
+        Fault::Address { found, problem } => address(f, found, *problem),
+        Fault::AddressTwice { address } => write!(f, "`{address}` is listed twice"),
+        Fault::AddressClash { address, other } => {
+            write!(
+                f,
+                "`{address}` cannot be listened on beside `{other}`: it is part of it"
+            )
+        }
+        Fault::HostName { found, problem } => host(f, found, *problem),
+        Fault::HostNameTwice { name } => write!(f, "`{name}` is listed twice"),
+        Fault::SameName {
+            name,
+            address,
+            other,
+        } => {
+            write!(
+                f,
+                "`{name}` on `{address}` is already served by `site.{other}`"
+            )
+        }
+        Fault::TwoUnnamed { address, other } => {
+            write!(
+                f,
+                "any name on `{address}` is already served by `site.{other}`"
+            )
+        }
+        Fault::NoRoutes { key } => {
+            write!(f, "`{key}` is empty: the site would answer nothing but 404")
+        }
+        _ => route(fault, f),
+    }
+}
+
+/// Faults of a route.
+fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
+    match fault {
+        Fault::RoutePath { found, problem } => {
+            write!(f, "route `{}` {}", found.escape_debug(), path(*problem))
+        }
+        Fault::SameRoute { route, other } => {
+            write!(
+                f,
+                "route `{route}` answers the same paths as route `{other}`"
+            )
+        }
+        Fault::NoTarget { route } => write!(f, "route `{route}` has neither `files` nor `wsgi`"),
+        Fault::TwoTargets { route } => {
+            write!(f, "route `{route}` has both `files` and `wsgi`: keep one")
+        }
+        Fault::WsgiFalse { route } => write!(f, "route `{route}`: `wsgi` is `true` or left out"),
+        Fault::NeedsFiles { key } => write!(f, "`{key}` belongs to a route with `files`"),
+        Fault::ExactWithFallback => f.write_str("`fallback` means nothing for one exact path"),
+        Fault::Fallback { found, problem } => {
+            write!(
+                f,
+                "`fallback` `{}` {}",
+                found.escape_debug(),
+                path(*problem)
+            )
+        }
+        Fault::IndexName { found } => {
+            write!(
+                f,
+                "`index` must be a file name, found `{}`",
+                found.escape_debug()
+            )
+        }
+        // Every other fault has its arm above; nothing is left to say.
+        _ => Ok(()),
+    }
+}
+
+fn unknown(f: &mut Formatter<'_>, key: &KeyPath, advice: Option<&Advice>) -> fmt::Result {
+    write!(f, "unknown key `{key}`")?;
+    match advice {
+        None => Ok(()),
+        Some(Advice::Near { key }) => write!(f, ", did you mean `{key}`?"),
+        Some(Advice::Elsewhere { key, header }) => write!(f, ": `{key}` belongs to `{header}`"),
+        Some(Advice::Foreign {
+            program,
+            name,
+            key,
+            header,
+        }) => {
+            write!(f, ", did you mean `{key}`")?;
+            if let Some(header) = header {
+                write!(f, " in `{header}`")?;
+            }
+            write!(f, " ({program}'s `{name}`)?")
+        }
+        Some(Advice::Instead {
+            program,
+            name,
+            text,
+        }) => write!(f, ": {text} ({program}'s `{name}`)"),
+    }
+}
+
+fn no_such_site(f: &mut Formatter<'_>, number: &str, sites: usize) -> fmt::Result {
+    write!(f, "there is no site {number}: ")?;
+    match sites {
+        0 => f.write_str("the first one is `site.0`"),
+        1 => f.write_str("the only one is `site.0`"),
+        more => write!(f, "they are `site.0` to `site.{}`", more - 1),
+    }
+}
+
+fn module(f: &mut Formatter<'_>, found: &str, problem: ModuleProblem) -> fmt::Result {
+    let found = found.escape_debug();
+    match problem {
+        ModuleProblem::File => write!(
+            f,
+            "`python.module` is a module's name, found the path `{found}`"
+        ),
+        ModuleProblem::Call => write!(
+            f,
+            "`python.module` names a callable without calling it, found `{found}`"
+        ),
+        ModuleProblem::Form => {
+            write!(
+                f,
+                "`python.module` must be \"package.module\" or \"package.module:callable\", found `{found}`"
+            )
+        }
+    }
+}
+
+fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::Result {
+    let found = found.escape_debug();
+    match problem {
+        AddressProblem::NoPort => write!(f, "address `{found}` has no port"),
+        AddressProblem::Name => write!(f, "`listen` needs an address, found the name `{found}`"),
+        AddressProblem::Unix => write!(f, "`listen` takes no Unix sockets yet, found `{found}`"),
+        AddressProblem::Parameters => write!(f, "`listen` takes an address alone, found `{found}`"),
+        AddressProblem::Star | AddressProblem::Form => {
+            write!(
+                f,
+                "`listen` must be a port from 0 to 65535 or an address with one, found `{found}`"
+            )
+        }
+    }
+}
+
+fn host(f: &mut Formatter<'_>, found: &str, problem: HostProblem) -> fmt::Result {
+    let found = found.escape_debug();
+    match problem {
+        HostProblem::Any => write!(f, "`{found}` is not a host name"),
+        HostProblem::Wildcard => write!(f, "`server_name` takes no wildcards yet, found `{found}`"),
+        HostProblem::Regex => write!(
+            f,
+            "`server_name` takes no regular expressions, found `{found}`"
+        ),
+        HostProblem::Port => write!(f, "`server_name` is a name without port, found `{found}`"),
+        HostProblem::Url => write!(f, "`server_name` is a name, found the URL `{found}`"),
+        HostProblem::NotAscii | HostProblem::Form => write!(f, "`{found}` is not a host name"),
+    }
+}
+
+fn path(problem: PathProblem) -> &'static str {
+    match problem {
+        PathProblem::NoSlash => "must begin with `/`",
+        PathProblem::Dots => "has a `.` or `..` segment, which no request has after normalisation",
+        PathProblem::DoubleSlash => "has an empty segment, `//`",
+        PathProblem::Query => "has a `?` or `#`: a path has neither query nor fragment",
+        PathProblem::Encoded => "has a `%`: paths are compared decoded",
+        PathProblem::Character => "has a control character or a backslash",
+        PathProblem::Modifier => "begins with a modifier of nginx's `location`",
+        PathProblem::Folder => "names a folder, not a file",
+    }
+}
+
+/// The TOML parser's message in one line, as ours are.
+fn one_line(message: &str) -> String {
+    message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
