@@ -1,2 +1,70 @@
-//! Placeholder.
-fn main() {}
+//! One binary in place of nginx + uWSGI: the front serves files, the workers run the project's
+//! own Python. This file: command → project → run → exit status.
+
+mod cli;
+mod failure;
+mod library;
+mod log;
+mod summary;
+
+use std::process::ExitCode;
+
+use appliance_project::{Loaded, Report, Sources};
+use appliance_supervisor::Outcome;
+use clap::Parser;
+
+use cli::{Cli, Command, ProjectArgs, Status};
+
+fn main() -> ExitCode {
+    let status = match Cli::parse().command {
+        Command::Serve {
+            project,
+            no_supervisor,
+        } => serve(&project, no_supervisor),
+        Command::Check { project, show } => check(&project, show),
+    };
+    status.unwrap_or_else(refuse).into()
+}
+
+/// `appliance serve`: until it is asked to stop.
+fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<Status, Report> {
+    let mut loaded = load(args)?;
+    loaded.project.server.master &= !no_supervisor;
+    log::begin(&loaded.project);
+    failure::warn(&loaded.warnings);
+    let project = loaded.project.clone();
+    let served = appliance_supervisor::serve(project, library::BYTES, summary::show);
+    Ok(match served {
+        Ok(Outcome::Stopped) => Status::Done,
+        Ok(Outcome::Overdue) => Status::Overdue,
+        Err(error) => {
+            failure::show(&error, &loaded.settings);
+            Status::NotStarted
+        }
+    })
+}
+
+/// `appliance check`: what is wrong, or what is meant.
+fn check(args: &ProjectArgs, show: bool) -> Result<Status, Report> {
+    let loaded = load(args)?;
+    failure::warn(&loaded.warnings);
+    if show {
+        anstream::print!("{}", appliance_project::show(&loaded));
+    } else {
+        anstream::println!("{} is fine", args.file.display());
+    }
+    Ok(Status::Done)
+}
+
+fn load(args: &ProjectArgs) -> Result<Loaded, Report> {
+    appliance_project::load(&Sources {
+        file: args.file.clone(),
+        environment: cli::environment(),
+        overrides: args.overrides.clone(),
+    })
+}
+
+fn refuse(report: Report) -> Status {
+    failure::report(&report);
+    Status::BadProject
+}

@@ -1,0 +1,109 @@
+//! Commands, flags and exit statuses.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// One binary in place of nginx + uWSGI: serves a single-page front and a Python WSGI application
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  appliance serve                                  serve ./project.toml
+  appliance serve shop.toml --set python.threads=8
+  appliance check shop.toml --show                 every setting, and who set it
+
+Exit status:
+  0  done; stopped as asked
+  1  the project file is wrong
+  2  the command line is wrong
+  3  the server did not start: Python, a hook, an address or the application
+  4  stopped, but requests were cut off when `server.stop_timeout` had passed";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a project until TERM, INT or QUIT
+    ///
+    /// Creates the virtualenv and installs the requirements if `python.requirements` is set and
+    /// something changed, runs the hooks, starts the workers, replaces those that die. A stop
+    /// lets running requests finish within `server.stop_timeout`; a second TERM or INT ends
+    /// them at once.
+    #[command(after_help = AFTER_HELP)]
+    Serve {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// Become the one worker instead of watching `python.processes` of them
+        ///
+        /// The same as `server.master = false`: for debuggers, and for platforms that restart
+        /// containers themselves.
+        #[arg(long)]
+        no_supervisor: bool,
+    },
+    /// Check a project file and print everything that is wrong with it
+    #[command(after_help = AFTER_HELP)]
+    Check {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// Print the settings in force, each with the layer it came from
+        #[arg(long)]
+        show: bool,
+    },
+}
+
+/// Which project, with which changes.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectArgs {
+    /// The project file
+    #[arg(value_name = "PROJECT", default_value = "project.toml")]
+    pub(crate) file: PathBuf,
+    /// Override a setting, such as `python.processes=8`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+}
+
+/// How the process ends. The numbers are a promise: units and scripts look at them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Status {
+    /// Done, or stopped as asked.
+    Done = 0,
+    /// The project file is wrong.
+    BadProject = 1,
+    // 2, a wrong command line, is clap's.
+    /// The server did not start.
+    NotStarted = 3,
+    /// Requests were cut off when `server.stop_timeout` had passed.
+    Overdue = 4,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> ExitCode {
+        ExitCode::from(status as u8)
+    }
+}
+
+/// The environment; what is not UTF-8 cannot be a setting.
+pub(crate) fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,156 @@
+//! What a start ends with: a short picture on a terminal, log lines elsewhere.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+
+use anstyle::{AnsiColor, Style};
+use appliance_project::model::{Files, Pattern, Route, Site, Target};
+use appliance_supervisor::Started;
+
+const NAME: Style = AnsiColor::Green.on_default().bold();
+const URL: Style = AnsiColor::Cyan.on_default().underline();
+const DIM: Style = Style::new().dimmed();
+
+/// Says that the server has started.
+pub(crate) fn show(started: &Started<'_>) {
+    if std::io::stderr().is_terminal() {
+        anstream::eprint!("{}", picture(started));
+        return;
+    }
+    for address in &started.addresses {
+        tracing::info!("listening on http://{address}");
+    }
+    if started.python.is_some() {
+        tracing::info!("ready in {} ms", started.after.as_millis());
+    }
+}
+
+fn picture(started: &Started<'_>) -> String {
+    let mut text = String::new();
+    draw(started, &mut text).map_or_else(|_| String::new(), |()| text)
+}
+
+fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
+    let python = &started.project.python;
+    let version = env!("CARGO_PKG_VERSION");
+    let after = started.after.as_millis();
+    writeln!(
+        out,
+        "\n  {NAME}appliance{NAME:#} {version}  {DIM}ready in {after} ms{DIM:#}\n"
+    )?;
+    for address in &started.addresses {
+        writeln!(out, "  {URL}http://{}{URL:#}", visitable(*address))?;
+    }
+    for site in &started.project.sites {
+        draw_site(site, started, out)?;
+    }
+    let interpreter = started.interpreter.display();
+    let reported = started.python.as_deref().unwrap_or("Python");
+    row(
+        out,
+        "python",
+        format_args!("{reported}  {DIM}{interpreter}{DIM:#}"),
+    )?;
+    let processes = if started.python.is_some() {
+        python.processes
+    } else {
+        1
+    };
+    row(
+        out,
+        "workers",
+        format_args!(
+            "{} × {}",
+            counted(processes, "process", "processes"),
+            counted(python.threads, "thread", "threads")
+        ),
+    )?;
+    row(
+        out,
+        "log",
+        format_args!(
+            "standard error, {} and worse",
+            started.project.server.log_level.as_str()
+        ),
+    )?;
+    row(
+        out,
+        "stop",
+        format_args!("Ctrl-C  {DIM}or kill {}{DIM:#}", std::process::id()),
+    )?;
+    writeln!(out)
+}
+
+/// The site's name, if there is more than one, then its routes in columns.
+fn draw_site(site: &Site, started: &Started<'_>, out: &mut String) -> std::fmt::Result {
+    writeln!(out)?;
+    if started.project.sites.len() > 1 {
+        let names = if site.server_name.is_empty() {
+            "any host".to_owned()
+        } else {
+            site.server_name.join(", ")
+        };
+        writeln!(out, "  {names}")?;
+    }
+    let width = site
+        .routes
+        .iter()
+        .map(|route| pattern(route).chars().count())
+        .max()
+        .unwrap_or(0);
+    for route in &site.routes {
+        writeln!(
+            out,
+            "  {:width$}  {DIM}→{DIM:#} {}",
+            pattern(route),
+            target(route, started)
+        )?;
+    }
+    writeln!(out)
+}
+
+fn row(out: &mut String, name: &str, value: std::fmt::Arguments<'_>) -> std::fmt::Result {
+    writeln!(out, "  {DIM}{name:8}{DIM:#} {value}")
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+fn pattern(route: &Route) -> String {
+    match &route.pattern {
+        Pattern::Exact(path) => format!("= {path}"),
+        Pattern::Prefix(path) => path.clone(),
+    }
+}
+
+fn target(route: &Route, started: &Started<'_>) -> String {
+    match &route.target {
+        Target::Wsgi => match &started.project.python.application {
+            Some(application) => format!("{}:{}", application.module, application.callable),
+            None => "the application".to_owned(),
+        },
+        Target::Files(files) => shown_folder(files, started),
+    }
+}
+
+/// Relative to the project's folder, as it was probably written.
+fn shown_folder(files: &Files, started: &Started<'_>) -> String {
+    let base = started.project.file.parent();
+    let root = base
+        .and_then(|base| files.root.strip_prefix(base).ok())
+        .unwrap_or(&files.root);
+    match &files.fallback {
+        Some(fallback) => format!("{}  {DIM}else {fallback}{DIM:#}", root.display()),
+        None => root.display().to_string(),
+    }
+}
+
+/// `0.0.0.0` cannot be visited everywhere; what it stands for can.
+fn visitable(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    }
+}

@@ -1,0 +1,214 @@
+//! One worker's process and control socket, turned into events.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use appliance_project::wire::{FromWorker, ToWorker};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::Child;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+/// What a worker's process did.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// Who: process ids come round again, these do not.
+    pub(crate) worker: WorkerId,
+    pub(crate) what: What,
+}
+
+/// Counts every worker ever started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct WorkerId(pub(crate) u64);
+
+#[derive(Debug)]
+pub(crate) enum What {
+    /// It sent a message.
+    Said(FromWorker),
+    /// It is gone; always its last event.
+    Exited(Exit),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a process ended.
+pub enum Exit {
+    /// By itself, with this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    pub(crate) fn of(status: ExitStatus) -> Exit {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::Status(code),
+            (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+        }
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Status(code) => write!(f, "exit status {code}"),
+            Exit::Signal(number) => match signal_name(*number) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
+/// The signals that end processes.
+fn signal_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGILL => "SIGILL",
+        libc::SIGINT => "SIGINT",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGSYS => "SIGSYS",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        _ => return None,
+    })
+}
+
+/// The supervisor's way to speak to a worker, and to end it.
+#[derive(Debug)]
+pub(crate) struct Control {
+    to_worker: OwnedWriteHalf,
+    kill: Option<oneshot::Sender<()>>,
+}
+
+impl Control {
+    /// Sends `message`. A worker that cannot hear it is gone or as good as: its exit or the
+    /// time-out that follows a stop says so.
+    pub(crate) async fn send(&mut self, message: &ToWorker) {
+        let result = match serde_json::to_string(message) {
+            Ok(line) => {
+                self.to_worker
+                    .write_all(format!("{line}\n").as_bytes())
+                    .await
+            }
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a worker does not listen");
+        }
+    }
+
+    /// Ends the process at once, if it has not ended by itself. Whoever waits for the child does
+    /// it: there the process id cannot have become somebody else's.
+    pub(crate) fn kill(&mut self) {
+        if let Some(kill) = self.kill.take() {
+            let _ = kill.send(());
+        }
+    }
+}
+
+/// Follows a started worker: its messages, then its end, go to `events`.
+pub(crate) fn follow(
+    worker: WorkerId,
+    child: Child,
+    socket: std::os::unix::net::UnixStream,
+    events: UnboundedSender<Event>,
+) -> io::Result<Control> {
+    socket.set_nonblocking(true)?;
+    let (from_worker, to_worker) = UnixStream::from_std(socket)?.into_split();
+    let lines = BufReader::new(from_worker).lines();
+    let (kill, killed) = oneshot::channel();
+    tokio::spawn(
+        Follower {
+            worker,
+            child,
+            lines,
+            events,
+        }
+        .run(killed),
+    );
+    Ok(Control {
+        to_worker,
+        kill: Some(kill),
+    })
+}
+
+struct Follower {
+    worker: WorkerId,
+    child: Child,
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    events: UnboundedSender<Event>,
+}
+
+impl Follower {
+    async fn run(mut self, mut killed: oneshot::Receiver<()>) {
+        let mut open = true;
+        let mut may_be_killed = true;
+        let status = loop {
+            tokio::select! {
+                // Messages before the end: a worker that failed says why and exits.
+                biased;
+                line = self.lines.next_line(), if open => open = self.said(line),
+                status = self.child.wait() => break status,
+                order = &mut killed, if may_be_killed => {
+                    may_be_killed = false;
+                    if order.is_ok() {
+                        self.kill();
+                    }
+                }
+            }
+        };
+        self.last_words().await;
+        let exit = status.map_or(Exit::Status(-1), Exit::of);
+        self.report(What::Exited(exit));
+    }
+
+    fn kill(&mut self) {
+        if let Err(error) = self.child.start_kill() {
+            tracing::warn!(%error, "a worker cannot be killed");
+        }
+    }
+
+    /// The end of the stream is no event: the exit is.
+    fn said(&self, line: io::Result<Option<String>>) -> bool {
+        let Ok(Some(line)) = line else { return false };
+        match serde_json::from_str(&line) {
+            Ok(message) => self.report(What::Said(message)),
+            Err(error) => tracing::warn!(%error, line, "a worker's message is not understood"),
+        }
+        true
+    }
+
+    /// What the dead process had still written. A process it started may hold the other end
+    /// open, so this does not wait for the end of the stream.
+    async fn last_words(&mut self) {
+        const ALREADY_THERE: std::time::Duration = std::time::Duration::from_millis(20);
+        while let Ok(line) = tokio::time::timeout(ALREADY_THERE, self.lines.next_line()).await {
+            if !self.said(line) {
+                break;
+            }
+        }
+    }
+
+    /// Nobody listens only when the supervisor itself is at its end.
+    fn report(&self, what: What) {
+        let _ = self.events.send(Event {
+            worker: self.worker,
+            what,
+        });
+    }
+}

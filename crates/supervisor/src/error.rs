@@ -1,0 +1,179 @@
+//! Why a server does not start.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::control::Exit;
+use crate::hooks::HookError;
+use crate::library::LibraryError;
+use crate::listeners::BindError;
+use crate::python::PythonError;
+use crate::signals::Stop;
+
+/// Why a server does not start. `Display` is the message; [`StartError::hint`] what to do.
+#[derive(Debug)]
+pub enum StartError {
+    /// The interpreter, the virtualenv or its packages.
+    Python(PythonError),
+    /// A command of `hooks.before_start`.
+    Hook(HookError),
+    /// A listening address.
+    Bind(BindError),
+    /// The worker library cannot be handed over.
+    Library(LibraryError),
+    /// A worker's process cannot be created.
+    Launch {
+        /// The interpreter.
+        python: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A worker did not become ready.
+    Worker(WorkerFailure),
+    /// The system refuses what every process may do.
+    System(io::Error),
+}
+
+/// What kept a worker from becoming ready.
+#[derive(Debug)]
+pub enum WorkerFailure {
+    /// It says so itself.
+    Reported {
+        /// What could not be done.
+        error: String,
+        /// The key at fault.
+        key: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// It ended without a word.
+    Died {
+        /// The worker's number, from 1.
+        number: usize,
+        /// How.
+        exit: Exit,
+    },
+}
+
+impl StartError {
+    /// The key of project.toml at fault: `python.virtualenv`.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            StartError::Python(error) => Some(error.key()),
+            StartError::Hook(_) => Some("hooks.before_start"),
+            StartError::Bind(_) => Some("site.listen"),
+            StartError::Worker(WorkerFailure::Reported { key, .. }) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            StartError::Python(error) => error.hint(),
+            StartError::Hook(error) => Some(error.hint()),
+            StartError::Bind(error) => error.hint(),
+            StartError::Worker(WorkerFailure::Reported { hint, .. }) => hint.clone(),
+            StartError::Worker(WorkerFailure::Died { .. }) => Some(
+                "the application's module ended the interpreter while it was imported; \
+                 what it printed stands above"
+                    .to_owned(),
+            ),
+            StartError::Library(_) => Some(
+                "set `TMPDIR` to a folder on a file system that is not mounted `noexec`".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Python(error) => error.fmt(f),
+            StartError::Hook(error) => error.fmt(f),
+            StartError::Bind(error) => error.fmt(f),
+            StartError::Library(error) => error.fmt(f),
+            StartError::Launch { python, source } => {
+                write!(
+                    f,
+                    "cannot start a worker with `{}`: {source}",
+                    python.display()
+                )
+            }
+            StartError::Worker(failure) => failure.fmt(f),
+            StartError::System(source) => write!(f, "cannot start: {source}"),
+        }
+    }
+}
+
+impl fmt::Display for WorkerFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkerFailure::Reported { error, .. } => f.write_str(error),
+            WorkerFailure::Died { number, exit } => {
+                write!(f, "worker {number} died before it was ready: {exit}")
+            }
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            StartError::Python(error) => error.source(),
+            StartError::Hook(error) => error.source(),
+            StartError::Bind(error) => error.source(),
+            StartError::Library(error) => error.source(),
+            StartError::Launch { source, .. } | StartError::System(source) => Some(source),
+            StartError::Worker(_) => None,
+        }
+    }
+}
+
+/// Why a start does not go on.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// Somebody asked for a stop.
+    Stopped(Stop),
+    /// It cannot.
+    Failed(StartError),
+}
+
+impl<E: Into<StartError>> From<E> for Halt {
+    fn from(error: E) -> Halt {
+        Halt::Failed(error.into())
+    }
+}
+
+impl From<PythonError> for StartError {
+    fn from(error: PythonError) -> StartError {
+        StartError::Python(error)
+    }
+}
+
+impl From<HookError> for StartError {
+    fn from(error: HookError) -> StartError {
+        StartError::Hook(error)
+    }
+}
+
+impl From<BindError> for StartError {
+    fn from(error: BindError) -> StartError {
+        StartError::Bind(error)
+    }
+}
+
+impl From<LibraryError> for StartError {
+    fn from(error: LibraryError) -> StartError {
+        StartError::Library(error)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> StartError {
+        StartError::System(error)
+    }
+}

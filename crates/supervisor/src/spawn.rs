@@ -1,0 +1,133 @@
+//! Starts a worker: the project's interpreter, told to load the worker library.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use appliance_project::Project;
+use appliance_project::wire::{Listener, WorkerSpec};
+
+use crate::library::Library;
+use crate::sys::{self, Inheritance};
+
+/// What the interpreter runs. `threading` must see the main thread before any other attaches;
+/// `-c` put the working folder first on `sys.path`, where a `threading.py` of the application
+/// would shadow Python's own (the worker adds `python.chdir` later). `sys.argv` is cleaned for
+/// applications that look for command-line options.
+const BOOT: &str = "import sys; sys.path[:] = filter(None, sys.path); \
+import threading, importlib.machinery as machinery, importlib.util as util; \
+_, _, library, spec = sys.argv; sys.argv[:] = ['appliance']; \
+loader = machinery.ExtensionFileLoader('appliance_worker', library); \
+worker = util.module_from_spec(util.spec_from_loader('appliance_worker', loader)); \
+loader.exec_module(worker); sys.exit(worker.run(spec))";
+
+/// What all workers have in common.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    pub(crate) project: Project,
+    /// The interpreter to execute.
+    pub(crate) python: PathBuf,
+    pub(crate) library: Library,
+    /// Variables added to the supervisor's own.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
+impl Launcher {
+    /// The command of a worker under a supervisor, and the supervisor's end of its control
+    /// socket. The other end and the specification close when the command is dropped: after
+    /// the start.
+    pub(crate) fn supervised(
+        &self,
+        slot: usize,
+        listeners: Vec<Listener>,
+    ) -> io::Result<(WorkerCommand, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut command = self.command(slot, listeners, Some(theirs.as_raw_fd()))?;
+        command.control = Some(theirs);
+        Ok((command, ours))
+    }
+
+    /// The command of a worker that stands alone: it takes this process's place.
+    pub(crate) fn alone(&self, listeners: Vec<Listener>) -> io::Result<WorkerCommand> {
+        self.command(0, listeners, None)
+    }
+
+    fn command(
+        &self,
+        slot: usize,
+        listeners: Vec<Listener>,
+        control: Option<RawFd>,
+    ) -> io::Result<WorkerCommand> {
+        let number = slot + 1;
+        let mut keep: Vec<RawFd> = listeners.iter().map(|listener| listener.fd).collect();
+        let spec = WorkerSpec {
+            slot: number,
+            project: self.project.clone(),
+            listeners,
+            control,
+        };
+        let mut file = sys::memory_file(c"appliance_worker_spec")?;
+        file.write_all(&serde_json::to_vec(&spec)?)?;
+        keep.extend([self.library.fd(), file.as_raw_fd()]);
+        keep.extend(control);
+
+        let label = format!(
+            "appliance: worker {number} of {}",
+            self.project.file.display()
+        );
+        let mut command = Command::new(&self.python);
+        command
+            .args(["-c", BOOT, &label])
+            .arg(descriptor_path(self.library.fd()))
+            .arg(descriptor_path(file.as_raw_fd()))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.project.python.chdir);
+        sys::inherit(
+            &mut command,
+            Inheritance {
+                keep,
+                die_with_parent: control.is_some(),
+            },
+        );
+        Ok(WorkerCommand {
+            command,
+            spec: file,
+            control: None,
+        })
+    }
+}
+
+fn descriptor_path(fd: RawFd) -> String {
+    format!("/proc/self/fd/{fd}")
+}
+
+/// A command with the descriptors that its process will inherit.
+#[derive(Debug)]
+pub(crate) struct WorkerCommand {
+    command: Command,
+    spec: std::fs::File,
+    control: Option<UnixStream>,
+}
+
+impl WorkerCommand {
+    /// Starts the process; this side of its descriptors closes.
+    pub(crate) fn spawn(self) -> io::Result<tokio::process::Child> {
+        let WorkerCommand {
+            command,
+            spec,
+            control,
+        } = self;
+        let child = tokio::process::Command::from(command).spawn();
+        drop((spec, control));
+        child
+    }
+
+    /// Becomes the worker. Returns only when that fails.
+    pub(crate) fn replace_this_process(mut self) -> io::Error {
+        self.command.exec()
+    }
+}

@@ -1,0 +1,145 @@
+//! The calls into libc: the supervisor's one unsafe module.
+
+#![allow(
+    unsafe_code,
+    reason = "system calls that neither std nor socket2 offers"
+)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Since Linux 6.3: the descriptor may be executed from whatever `vm.memfd_noexec` says by default.
+const MFD_EXEC: libc::c_uint = 0x10;
+
+/// What a child must know of the calling process before it executes its program.
+pub(crate) struct Inheritance {
+    /// Descriptors that stay open in the child; all others are close-on-exec.
+    pub(crate) keep: Vec<RawFd>,
+    /// The child dies when the thread that started it does. (It is the *thread* the kernel
+    /// watches: children are started from the main thread only.)
+    pub(crate) die_with_parent: bool,
+}
+
+/// Applies `inheritance` to the processes `command` starts.
+pub(crate) fn inherit(command: &mut Command, inheritance: Inheritance) {
+    let parent = std::process::id();
+    let in_child = move || {
+        for fd in &inheritance.keep {
+            clear_close_on_exec(*fd)?;
+        }
+        if inheritance.die_with_parent {
+            die_with_parent(parent)?;
+        }
+        Ok(())
+    };
+    // SAFETY: the closure runs between fork and exec and only makes system calls that are
+    // async-signal-safe; it allocates nothing (an `io::Error` of an errno does not allocate).
+    unsafe { command.pre_exec(in_child) };
+}
+
+fn clear_close_on_exec(fd: RawFd) -> io::Result<()> {
+    // SAFETY: fcntl with F_SETFD takes no pointer; a wrong descriptor is reported as EBADF.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
+    Ok(())
+}
+
+/// Asks for SIGKILL at the parent's death, and minds that it may have died already.
+fn die_with_parent(parent: u32) -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes a signal number and no pointer.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    if std::os::unix::process::parent_id() != parent {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    Ok(())
+}
+
+/// Sends `signal` to process `pid`, or to the process group of a negative one. The process must
+/// be a child that has not been waited for: then its number cannot belong to anyone else.
+pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: kill takes no pointer.
+    check(unsafe { libc::kill(pid, signal) })?;
+    Ok(())
+}
+
+/// A memory file that can be sealed, and, where the kernel knows the flag, executed from.
+pub(crate) fn memory_file(name: &std::ffi::CStr) -> io::Result<File> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    match memfd_create(name, flags | MFD_EXEC) {
+        // Before Linux 6.3 the flag was unknown and every memory file executable.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => memfd_create(name, flags),
+        other => other,
+    }
+}
+
+fn memfd_create(name: &std::ffi::CStr, flags: libc::c_uint) -> io::Result<File> {
+    // SAFETY: `name` is NUL-terminated and outlives the call.
+    let fd = check(unsafe { libc::memfd_create(name.as_ptr(), flags) })?;
+    // SAFETY: the call succeeded, so `fd` is open and nobody else's.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Forbids any further change to a memory file.
+pub(crate) fn seal(file: &File) -> io::Result<()> {
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
+    // SAFETY: F_ADD_SEALS takes an integer and no pointer.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    Ok(())
+}
+
+/// Whether code in `file` could be mapped for execution, as dlopen will: `noexec` mounts,
+/// `vm.memfd_noexec` and security modules refuse here.
+pub(crate) fn may_execute(file: &File) -> io::Result<()> {
+    const LEN: usize = 1;
+    // SAFETY: a new mapping at an address of the kernel's choice replaces none; nobody reads it.
+    let address = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            LEN,
+            libc::PROT_READ | libc::PROT_EXEC,
+            libc::MAP_PRIVATE,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    if address == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: exactly the mapping made above, to which no reference exists.
+    check(unsafe { libc::munmap(address, LEN) })?;
+    Ok(())
+}
+
+/// Tells the kernel that the pages of `bytes` are not needed for now. They count as resident
+/// memory otherwise; read again, they come back from the file they are mapped from.
+pub(crate) fn forget_pages(bytes: &'static [u8]) {
+    // SAFETY: sysconf takes no pointer.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let skipped = bytes.as_ptr().align_offset(page);
+    let len = bytes.len().saturating_sub(skipped) / page * page;
+    if len == 0 {
+        return;
+    }
+    // SAFETY: the range lies inside `bytes`, which is a constant: a private mapping of the
+    // executable that nobody writes to, so dropped pages are read from the file again.
+    let result = unsafe {
+        libc::madvise(
+            bytes.as_ptr().add(skipped) as *mut libc::c_void,
+            len,
+            libc::MADV_DONTNEED,
+        )
+    };
+    if result != 0 {
+        tracing::debug!(error = %io::Error::last_os_error(), "pages of the worker library stay resident");
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
