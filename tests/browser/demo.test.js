@@ -92,6 +92,7 @@ test(
       await page.getByLabel("Title", { exact: true }).fill(title);
       await page.getByLabel("Note", { exact: true }).fill("One line\nand another.");
       await page.getByLabel("Your name and house").fill("Zoë, no. 3");
+      assert.equal(await page.getByText("This field is required.").count(), 0);
       await picture(page, "compose");
       await page.getByRole("button", { name: "Pin it" }).click();
       await heading(page, title).waitFor();
@@ -171,20 +172,29 @@ test("the admin has its styles and lets the administrator in", limit, visit(asyn
   await page.getByLabel("Username:").fill("admin");
   await page.getByLabel("Password:").fill("appliance");
   await page.getByRole("button", { name: "Log in" }).click();
-  await page.getByRole("heading", { name: "The caretaker's desk" }).waitFor();
+  await arrive(page, page.getByRole("heading", { name: "The caretaker's desk" }));
   await assertStyled(page);
   await picture(page, "admin");
 
   await page.getByRole("link", { name: "Notes" }).click();
+  await arrive(page, page.getByRole("heading", { name: "Select note to change" }));
   await page.getByRole("link", { name: "Welcome to the board" }).click();
+  await arrive(page, page.getByRole("heading", { name: "Change note" }));
   await page.getByLabel("Thanks:").fill("15");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("was changed successfully").waitFor();
+  await arrive(page, page.getByText("was changed successfully"));
 
   await page.getByRole("button", { name: "Log out" }).click();
+  await arrive(page, page.getByRole("heading", { name: "Logged out" }));
   await page.goto("/admin/board/note/");
   await page.getByLabel("Password:").waitFor();
 }));
+
+/** The sign is there and the page complete: leaving earlier would cancel scripts on their way. */
+async function arrive(page, sign) {
+  await sign.waitFor();
+  await page.waitForLoadState("load");
+}
 
 /** Django's own blue on the header: without /static/admin/css/base.css it is transparent. */
 async function assertStyled(page) {

@@ -48,11 +48,15 @@ export function visit(test, { expected = [], ...options } = {}) {
       ...options,
     });
     context.setDefaultTimeout(15_000);
+    const page = await context.newPage();
     const complaints = [];
-    context.on("page", (page) => listen(page, complaints));
+    listen(page, complaints);
     try {
-      await test(await context.newPage(), context);
+      await test(page, context);
+      await page.waitForLoadState("load");
     } finally {
+      // What closing the page cancels is nobody's fault.
+      page.removeAllListeners();
       await context.close();
     }
     for (const pattern of expected) {
