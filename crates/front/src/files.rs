@@ -132,6 +132,7 @@ impl Folder {
             let entry = match self.find(below).await? {
                 At::File(entry) => entry,
                 At::Folder => return Ok(Some(redirect_to_folder(head))),
+                At::Refused => return Ok(Some(error(head, StatusCode::NOT_FOUND))),
                 At::Nothing => return Ok(None),
             };
             if let Some(response) = self.send(head, &entry).await? {
@@ -161,6 +162,7 @@ impl Folder {
                 self.cache.remove(self.id, below.as_bytes());
                 match other? {
                     Found::Folder => At::Folder,
+                    Found::Refused => At::Refused,
                     _ => At::Nothing,
                 }
             }
@@ -184,7 +186,15 @@ impl Folder {
         let bytes = part.clone().unwrap_or(0..variant.len);
         let body = match &variant.content {
             _ if head.method == Method::HEAD => Body::empty(),
-            Content::Memory(all) => Body::from(all.slice(bytes.start as usize..bytes.end as usize)),
+            Content::Memory(..) if let Some(file) = by_sendfile(head, variant) => file_body(
+                file.clone(),
+                bytes.start,
+                bytes.end - bytes.start,
+                &head.extensions,
+            ),
+            Content::Memory(all, _) => {
+                Body::from(all.slice(bytes.start as usize..bytes.end as usize))
+            }
             Content::Disk => {
                 let (source, entry) = (self.source.clone(), entry.clone());
                 let open = move |access| source.reopen(&entry, &entry.variants[index], access);
@@ -213,6 +223,7 @@ impl Folder {
 enum At {
     File(Arc<Entry>),
     Folder,
+    Refused,
     Nothing,
 }
 
@@ -252,6 +263,12 @@ fn pick(request: &HeaderMap, variants: &[Variant]) -> usize {
         .iter()
         .position(|variant| variant.coding == coding)
         .unwrap_or(0)
+}
+
+fn by_sendfile<'a>(head: &Parts, variant: &'a Variant) -> Option<&'a Arc<std::fs::File>> {
+    head.extensions
+        .get::<Sendfile>()
+        .and_then(|_| variant.open_file())
 }
 
 /// A range is defined for GET alone (RFC 9110 §14.2).

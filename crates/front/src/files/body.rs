@@ -23,7 +23,12 @@ const PIECE: u64 = 256 << 10;
 /// which cuts the connection: the client sees that the response is incomplete.
 ///
 /// `request` are the request's extensions: with [`Sendfile`] in them the kernel copies the bytes.
-pub fn file_body(file: File, offset: u64, len: u64, request: &http::Extensions) -> Body {
+pub fn file_body(
+    file: impl Into<Arc<File>>,
+    offset: u64,
+    len: u64,
+    request: &http::Extensions,
+) -> Body {
     if len == 0 {
         return Body::empty();
     }
@@ -32,7 +37,7 @@ pub fn file_body(file: File, offset: u64, len: u64, request: &http::Extensions) 
         None => Way::Read(None),
     };
     Body::new(FileBody {
-        file: Arc::new(file),
+        file: file.into(),
         offset,
         left: len,
         way,

@@ -119,7 +119,7 @@ impl<'a> Root<'a> {
     }
 
     /// Opens `name`, a relative path without `..`, if it lies below the folder. What lies outside
-    /// is reported as not found.
+    /// is `EXDEV`.
     pub(super) fn file(&self, name: &[u8], purpose: Purpose) -> io::Result<File> {
         let c_name = c_string(if name.is_empty() { b"." } else { name })?;
         let mut resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
@@ -130,8 +130,10 @@ impl<'a> Root<'a> {
             Ok(file) => return Ok(file),
             Err(error) => error,
         };
-        let leaves = error.raw_os_error() == Some(libc::EXDEV);
-        if !leaves && !is_unsupported(&error) {
+        // EAGAIN where waiting is allowed: somebody renamed a folder meanwhile.
+        let code = error.raw_os_error();
+        let unsure = matches!(code, Some(libc::EXDEV | libc::EAGAIN)) || is_unsupported(&error);
+        if !unsure || (code == Some(libc::EAGAIN) && self.access == Access::Cached) {
             return Err(error);
         }
         match self.access {

@@ -8,7 +8,7 @@
 //! address of a slice's *end* that is unique to it, since hyper moves the start forward as bytes
 //! go out. So there is no mapping per file, nothing to fault when a file is truncated (then
 //! `sendfile` reports the end, and the connection is cut), and no address space that an
-//! `RLIMIT_AS` would miss: about 1 MB in all.
+//! `RLIMIT_AS` would miss: about 2 MB in all.
 //!
 //! The price: whoever copies a stand-in instead of passing it on sends zeros. Therefore only a
 //! request that carries [`Sendfile`] gets one, and that comes from a [`SendfileStream`] alone.
@@ -32,7 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 /// Longest stand-in.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 2 << 20;
 
 /// Most stand-ins at a time: one or two for each connection that is being sent a file.
 const SLOTS: usize = 1 << 16;

@@ -1,0 +1,325 @@
+//! A connection: bytes ⇄ requests, by hyper.
+//!
+//! hyper keeps some 14 KB for a connection that waits for its next request; most connections of
+//! a site do nothing but wait. So one that has idled for a second is *parked*: hyper's state is
+//! taken apart and dropped, the socket is kept, and its next bytes build that state anew.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use appliance_gateway::Gateway;
+use axum::body::Body;
+use bytes::{Buf, Bytes};
+use http::{Request, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::rt::ReadBufCursor;
+use hyper::server::conn::http1;
+use tokio::net::TcpStream;
+use tower::{Layer, Service};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::connections::{Member, Order, Phase, Status};
+use crate::error_page::error_page;
+use crate::files::{Sendfile, SendfileStream};
+use crate::respond::{Ends, respond};
+use crate::serve::Front;
+use crate::site::Sites;
+
+/// The task of a connection; ends when the connection does.
+pub(crate) struct Connection<G: Gateway> {
+    member: Member,
+    service: Answers<G>,
+    state: State<G>,
+}
+
+enum State<G: Gateway> {
+    Serving(Box<http1::Connection<Io, Answers<G>>>),
+    Parked(Io),
+    Ended,
+}
+
+impl<G: Gateway> Connection<G> {
+    pub(crate) fn new(front: Arc<Front<G>>, sites: Arc<Sites>, tcp: TcpStream, ends: Ends) -> Self {
+        let member = front.connections.join();
+        let service = Answers {
+            front,
+            sites,
+            ends,
+            status: Arc::clone(&member.status),
+        };
+        let io = Io {
+            tcp: SendfileStream::new(tcp),
+            ahead: Bytes::new(),
+            status: Arc::clone(&member.status),
+        };
+        Connection {
+            state: State::Serving(serving(io, &service)),
+            service,
+            member,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let status = &self.member.status;
+        status.phase() == Phase::Idle
+            && status.flushed.load(Relaxed)
+            && status.awaits_bytes.load(Relaxed)
+    }
+
+    fn park(&mut self) {
+        if let State::Serving(hyper) = std::mem::replace(&mut self.state, State::Ended) {
+            let parts = hyper.into_parts();
+            self.state = State::Parked(Io {
+                ahead: parts.read_buf,
+                ..parts.io
+            });
+            self.member.count_parked();
+        }
+    }
+}
+
+fn serving<G: Gateway>(io: Io, service: &Answers<G>) -> Box<http1::Connection<Io, Answers<G>>> {
+    let hyper = http1::Builder::new()
+        .writev(true)
+        .serve_connection(io, service.clone());
+    Box::new(hyper)
+}
+
+impl<G: Gateway> Future for Connection<G> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.service.front.gateway.turn();
+        this.member.status.set_waker(context.waker());
+        loop {
+            match this.member.status.order() {
+                Order::Close => return Poll::Ready(()),
+                Order::Drain if this.is_idle() => return Poll::Ready(()),
+                Order::None | Order::Park | Order::Drain => {}
+            }
+            match &mut this.state {
+                State::Serving(hyper) => {
+                    let mut hyper = Pin::new(&mut **hyper);
+                    if this.member.status.order() == Order::Drain {
+                        hyper.as_mut().graceful_shutdown();
+                    }
+                    if let Poll::Ready(result) = hyper.poll(context) {
+                        if let Err(error) = result {
+                            tracing::debug!(peer = %this.service.ends.peer, %error, "connection ended early");
+                        }
+                        return Poll::Ready(());
+                    }
+                    if this.member.status.order() != Order::Park {
+                        // An order to drain that the last request has just fulfilled.
+                        let drained = this.member.status.order() == Order::Drain && this.is_idle();
+                        return if drained {
+                            Poll::Ready(())
+                        } else {
+                            Poll::Pending
+                        };
+                    }
+                    this.member.status.obeyed();
+                    if !this.is_idle() {
+                        return Poll::Pending;
+                    }
+                    this.park();
+                }
+                State::Parked(io) => {
+                    if io.tcp.get_ref().poll_read_ready(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if let State::Parked(io) = std::mem::replace(&mut this.state, State::Ended) {
+                        this.state = State::Serving(serving(io, &this.service));
+                    }
+                }
+                State::Ended => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+/// Returns what parked connections have freed to the system: the heap keeps it otherwise, in
+/// pieces between what lives on.
+#[allow(unsafe_code)] // glibc's malloc_trim has no wrapper
+pub(crate) fn give_memory_back() {
+    // SAFETY: malloc_trim(3) may be called at any time by any thread.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// hyper's service: answers each request of a connection.
+struct Answers<G> {
+    front: Arc<Front<G>>,
+    sites: Arc<Sites>,
+    ends: Ends,
+    status: Arc<Status>,
+}
+
+impl<G> Clone for Answers<G> {
+    fn clone(&self) -> Self {
+        Answers {
+            front: Arc::clone(&self.front),
+            sites: Arc::clone(&self.sites),
+            ends: self.ends,
+            status: Arc::clone(&self.status),
+        }
+    }
+}
+
+impl<G: Gateway> hyper::service::Service<Request<Incoming>> for Answers<G> {
+    type Response = Response<Tracked>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let running = Running::begin(&self.status);
+        request.extensions_mut().insert(Sendfile {});
+        let Answers {
+            front, sites, ends, ..
+        } = self.clone();
+        let fields = request.headers().get(http::header::ACCEPT).cloned();
+        let steps = tower::service_fn(move |request| {
+            let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
+            async move { Ok::<_, Infallible>(respond(&front, &sites, ends, request).await) }
+        });
+        let mut guarded = CatchPanicLayer::custom(move |_| panicked(fields.clone())).layer(steps);
+        Box::pin(async move {
+            let response = guarded.call(request).await?;
+            Ok(response.map(|body| Tracked {
+                body: Body::new(body),
+                running,
+            }))
+        })
+    }
+}
+
+/// The panic's own message and place have gone to the log by the panic hook.
+fn panicked(accept: Option<http::HeaderValue>) -> Response<Body> {
+    let fields = accept
+        .into_iter()
+        .map(|accept| (http::header::ACCEPT, accept))
+        .collect();
+    error_page(StatusCode::INTERNAL_SERVER_ERROR, &fields)
+}
+
+/// A connection is busy as long as this lives: until hyper has the whole response.
+struct Running(Arc<Status>);
+
+impl Running {
+    fn begin(status: &Arc<Status>) -> Self {
+        status.enter(Phase::Busy);
+        Running(Arc::clone(status))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // What hyper still holds of the response is not flushed yet.
+        self.0.flushed.store(false, Relaxed);
+        self.0.enter(Phase::Idle);
+    }
+}
+
+/// A response's body, which knows when it has been taken.
+struct Tracked {
+    body: Body,
+    #[allow(
+        dead_code,
+        reason = "dropped with the body, which is its whole purpose"
+    )]
+    running: Running,
+}
+
+impl HttpBody for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The socket, as hyper uses it, and what can be learnt from watching that.
+struct Io {
+    tcp: SendfileStream,
+    /// Bytes that were read before the connection was parked.
+    ahead: Bytes,
+    status: Arc<Status>,
+}
+
+impl hyper::rt::Read for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let len = self.ahead.len().min(cursor.remaining());
+            cursor.put_slice(&self.ahead[..len]);
+            self.ahead.advance(len);
+            return Poll::Ready(Ok(()));
+        }
+        let result = Pin::new(&mut self.tcp).poll_read(context, cursor);
+        self.status.awaits_bytes.store(result.is_pending(), Relaxed);
+        if result.is_ready() && self.status.phase() == Phase::Idle {
+            self.status.enter(Phase::ReadingHead);
+        }
+        result
+    }
+}
+
+impl hyper::rt::Write for Io {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(context, slices);
+        let blocked = result.is_pending();
+        if self.status.write_blocked.swap(blocked, Relaxed) != blocked || !blocked {
+            self.status.touch();
+        }
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.tcp).poll_flush(context))?;
+        self.status.flushed.store(true, Relaxed);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,226 @@
+//! A request → its response: the steps 2 to 5 of a request, in order.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use appliance_gateway::{
+    Gateway, GatewayError, Reason, Reply, ReplyBody, Request as GatewayRequest, RequestId,
+};
+use axum::body::Body;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, LOCATION, RETRY_AFTER};
+use http::request::Parts;
+use http::uri::Uri;
+use http::{Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
+
+use crate::error_page::error_page;
+use crate::files::file_body;
+use crate::request_body::{self, BodyError, Bounds};
+use crate::request_path;
+use crate::route::{Handler, Match};
+use crate::serve::Front;
+use crate::site::{Site, Sites};
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+/// Answers a request. Never fails: what goes wrong has a status.
+pub(crate) async fn respond<G: Gateway>(
+    front: &Front<G>,
+    sites: &Sites,
+    ends: Ends,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let Ok(path) = request_path::normalize(head.uri.path()) else {
+        return error_page(StatusCode::BAD_REQUEST, &head.headers);
+    };
+    let Ok(site) = sites.find(&head.uri, &head.headers, head.version == Version::HTTP_11) else {
+        return error_page(StatusCode::BAD_REQUEST, &head.headers);
+    };
+    match site.routes.find(&path) {
+        Match::Route(Handler::Files(folder), prefix) => {
+            let below = below(&head.uri, &path, prefix);
+            let response = folder.reply(&head, &below).await;
+            drain(body, response, front, site).await
+        }
+        Match::Route(Handler::Wsgi, _) => application(front, site, ends, head, body).await,
+        Match::AddSlash => add_slash(&head, &path),
+        Match::Nothing => error_page(StatusCode::NOT_FOUND, &head.headers),
+    }
+}
+
+/// What follows the route's prefix.
+fn below<'a>(uri: &'a Uri, path: &'a Cow<'a, str>, prefix: usize) -> Cow<'a, str> {
+    match path {
+        Cow::Borrowed(_) => Cow::Borrowed(&uri.path()[prefix..]),
+        Cow::Owned(path) => Cow::Borrowed(&path[prefix..]),
+    }
+}
+
+/// A redirect that keeps method and query. The path is in normal form, so it cannot begin with
+/// the `//` that browsers take for a host.
+fn add_slash(head: &Parts, path: &str) -> Response<Body> {
+    let status = match head.method {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::PERMANENT_REDIRECT,
+    };
+    let target = match head.uri.query() {
+        Some(query) => format!("{path}/?{query}"),
+        None => format!("{path}/"),
+    };
+    let mut response = error_page(status, &head.headers);
+    match HeaderValue::try_from(target) {
+        Ok(target) => response.headers_mut().insert(LOCATION, target),
+        Err(_) => return error_page(StatusCode::BAD_REQUEST, &head.headers),
+    };
+    response
+}
+
+async fn application<G: Gateway>(
+    front: &Front<G>,
+    site: &Site,
+    ends: Ends,
+    head: Parts,
+    body: Incoming,
+) -> Response<Body> {
+    let bounds = Bounds {
+        limit: site.body_limit_bytes,
+        in_memory: front.body_buffer_bytes,
+        spool: &front.spool,
+    };
+    let body = match request_body::receive(body, bounds).await {
+        Ok(body) => body,
+        Err(error) => return body_failed(&head, &error),
+    };
+    let (fields, extensions) = (head.headers.clone(), head.extensions.clone());
+    let request = GatewayRequest {
+        head,
+        body,
+        peer: ends.peer,
+        local: ends.local,
+        id: front.next_id(),
+    };
+    match front.gateway.call(request).await {
+        Ok(reply) => from_reply(reply, &extensions),
+        Err(GatewayError::Failed) => error_page(StatusCode::INTERNAL_SERVER_ERROR, &fields),
+        Err(GatewayError::Busy) => {
+            front.overload.report();
+            let mut response = error_page(StatusCode::SERVICE_UNAVAILABLE, &fields);
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+        }
+    }
+}
+
+fn from_reply<B>(reply: Reply<B>, request: &http::Extensions) -> Response<Body>
+where
+    B: http_body::Body<Data = bytes::Bytes, Error = appliance_gateway::Incomplete> + Send + 'static,
+{
+    let mut head = reply.head;
+    if let Some(Reason(reason)) = head.extensions.remove() {
+        // The gateway let no control character through, which is all that hyper asks.
+        if let Ok(reason) = ReasonPhrase::try_from(reason) {
+            head.extensions.insert(reason);
+        }
+    }
+    let body = match reply.body {
+        ReplyBody::Stream(stream) => Body::new(stream),
+        ReplyBody::File { file, offset, len } => {
+            head.headers
+                .entry(CONTENT_LENGTH)
+                .or_insert_with(|| HeaderValue::from(len));
+            file_body(file, offset, len, request)
+        }
+    };
+    Response::from_parts(head, body)
+}
+
+fn body_failed(head: &Parts, error: &BodyError) -> Response<Body> {
+    let status = match error {
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Broken => StatusCode::BAD_REQUEST,
+        BodyError::Spool(error) => {
+            tracing::error!(%error, "cannot spool a request body; `python.spool` names the folder");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    };
+    let mut response = error_page(status, &head.headers);
+    // The rest of the body stays unread: what follows on this connection is no request.
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Receives and drops a body that nobody asked for, so that the connection can go on.
+async fn drain<G>(
+    body: Incoming,
+    response: Response<Body>,
+    front: &Front<G>,
+    site: &Site,
+) -> Response<Body> {
+    use http_body::Body as _;
+    if !body.is_end_stream() {
+        let bounds = Bounds {
+            limit: front.body_buffer_bytes.min(site.body_limit_bytes),
+            in_memory: front.body_buffer_bytes,
+            spool: &front.spool,
+        };
+        // One that is too long to be worth it ends the connection, which hyper sees to.
+        let _ = request_body::receive(body, bounds).await;
+    }
+    response
+}
+
+/// Numbers requests, beginning anywhere, so that two workers' numbers do not meet.
+#[derive(Debug)]
+pub(crate) struct RequestIds(AtomicU64);
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        RequestIds(AtomicU64::new(
+            RandomState::new().hash_one(std::process::id()),
+        ))
+    }
+
+    pub(crate) fn next(&self) -> RequestId {
+        RequestId(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Reports turned-away requests, once a second at most.
+#[derive(Debug)]
+pub(crate) struct Overload {
+    epoch: Instant,
+    last_second: AtomicU64,
+}
+
+impl Overload {
+    pub(crate) fn new() -> Self {
+        Overload {
+            epoch: Instant::now(),
+            last_second: AtomicU64::new(0),
+        }
+    }
+
+    fn report(&self) {
+        let second = self.epoch.elapsed().as_secs() + 1;
+        if self.last_second.swap(second, Ordering::Relaxed) != second {
+            tracing::warn!(
+                "the queue is full: requests get 503; see `python.threads`, `python.processes` and `python.queue`"
+            );
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Path → who answers: an exact route, or the longest prefix.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use appliance_project::model::{self, Pattern, Target};
+
+use crate::files::{Cache, Folder};
+
+/// The routes of a site.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    exact: HashMap<String, Handler>,
+    /// Longest first.
+    prefixes: Vec<(String, Handler)>,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub(crate) enum Handler {
+    Files(Folder),
+    Wsgi,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(crate) enum Match<'a> {
+    /// The handler, and how much of the path the route's own prefix is.
+    Route(&'a Handler, usize),
+    /// The path plus a slash is a route: a redirect to there.
+    AddSlash,
+    Nothing,
+}
+
+impl Routes {
+    pub(crate) fn new(routes: &[model::Route], cache: &Arc<Cache>) -> Self {
+        let mut exact = HashMap::new();
+        let mut prefixes = Vec::new();
+        for route in routes {
+            let (path, is_exact) = match &route.pattern {
+                Pattern::Exact(path) => (path, true),
+                Pattern::Prefix(path) => (path, false),
+            };
+            let handler = match &route.target {
+                Target::Files(files) => {
+                    Handler::Files(Folder::new(files, path, is_exact, Arc::clone(cache)))
+                }
+                Target::Wsgi => Handler::Wsgi,
+            };
+            // Requests spell what is not ASCII in escapes.
+            let path = escape(path);
+            if is_exact {
+                exact.insert(path, handler);
+            } else {
+                prefixes.push((path, handler));
+            }
+        }
+        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        Routes { exact, prefixes }
+    }
+
+    /// The route for a path in normal form.
+    pub(crate) fn find(&self, path: &str) -> Match<'_> {
+        if let Some(handler) = self.exact.get(path) {
+            return Match::Route(handler, path.len());
+        }
+        for (prefix, handler) in &self.prefixes {
+            match path.strip_prefix(prefix.as_str()) {
+                Some(rest) if prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/') => {
+                    return Match::Route(handler, prefix.len());
+                }
+                // nginx does the same for a `location` with a final slash that is passed on.
+                None if prefix.strip_suffix('/') == Some(path) => return Match::AddSlash,
+                _ => {}
+            }
+        }
+        Match::Nothing
+    }
+}
+
+fn escape(path: &str) -> String {
+    path.bytes()
+        .map(|byte| match byte {
+            b'!'..=b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(keys: &[&str]) -> Routes {
+        let routes: Vec<_> = keys
+            .iter()
+            .map(|key| model::Route {
+                pattern: match key.strip_prefix("= ") {
+                    Some(path) => Pattern::Exact(path.into()),
+                    None => Pattern::Prefix((*key).into()),
+                },
+                target: Target::Wsgi,
+            })
+            .collect();
+        Routes::new(&routes, &Arc::new(Cache::new(0)))
+    }
+
+    fn found(routes: &Routes, path: &str) -> String {
+        match routes.find(path) {
+            Match::Route(_, len) => path[..len].to_owned(),
+            Match::AddSlash => "add slash".into(),
+            Match::Nothing => "nothing".into(),
+        }
+    }
+
+    #[test]
+    fn an_exact_route_wins_then_the_longest_prefix() {
+        let routes = routes(&["/", "/api", "/api/v2", "/admin/", "= /api/health", "/Grüße"]);
+        for (path, expected) in [
+            ("/", "/"),
+            ("/x", "/"),
+            ("/api", "/api"),
+            ("/api/", "/api"),
+            ("/api/v1", "/api"),
+            ("/api/v2/x", "/api/v2"),
+            ("/api/v22", "/api"),
+            ("/apix", "/"),
+            ("/api/health", "/api/health"),
+            ("/admin/x", "/admin/"),
+            ("/admin/", "/admin/"),
+            ("/admin", "add slash"),
+            ("/administration", "/"),
+            ("/Gr%C3%BC%C3%9Fe/x", "/Gr%C3%BC%C3%9Fe"),
+        ] {
+            assert_eq!(found(&routes, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_without_a_route_leads_nowhere() {
+        let routes = routes(&["/api", "= /x"]);
+        assert_eq!(found(&routes, "/"), "nothing");
+        assert_eq!(found(&routes, "/x/"), "nothing");
+    }
+}

@@ -1,0 +1,134 @@
+//! The front of a worker: its listeners, and its end.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use appliance_gateway::{Gateway, RequestId};
+use appliance_project::Project;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::connection::Connection;
+use crate::connections::Connections;
+use crate::files::Cache;
+use crate::respond::{Ends, Overload, RequestIds};
+use crate::site::Sites;
+
+/// Bytes of files that a worker keeps in memory.
+const FILE_CACHE_BYTES: usize = 64 << 20;
+
+/// What requests of all connections share.
+pub struct Front<G> {
+    pub(crate) gateway: G,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) body_buffer_bytes: u64,
+    pub(crate) spool: PathBuf,
+    pub(crate) overload: Overload,
+    listeners: HashMap<SocketAddr, Arc<Sites>>,
+    ids: RequestIds,
+}
+
+impl<G: Gateway> Front<G> {
+    /// A front for the sites of `project`.
+    pub fn new(project: &Project, gateway: G) -> Arc<Self> {
+        let cache = Arc::new(Cache::new(FILE_CACHE_BYTES));
+        Arc::new(Front {
+            gateway,
+            connections: Arc::default(),
+            body_buffer_bytes: project.python.body_buffer_bytes,
+            spool: project.python.spool.clone(),
+            overload: Overload::new(),
+            listeners: Sites::by_listener(&project.sites, &cache),
+            ids: RequestIds::new(),
+        })
+    }
+}
+
+impl<G> Front<G> {
+    /// Who answers the application's requests.
+    pub fn gateway(&self) -> &G {
+        &self.gateway
+    }
+
+    pub(crate) fn next_id(&self) -> RequestId {
+        self.ids.next()
+    }
+}
+
+/// Serves on `listeners` (each with the address by which project.toml names it) until `stop`
+/// resolves, then accepts no more and lets running requests finish, for at most `grace`. Returns
+/// how many connections had to be left.
+///
+/// To be run on a tokio runtime of one thread, with I/O and time enabled.
+///
+/// # Errors
+/// When a listener cannot be registered with the runtime, or has no site.
+pub async fn serve<G: Gateway>(
+    front: Arc<Front<G>>,
+    listeners: Vec<(SocketAddr, std::net::TcpListener)>,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) -> io::Result<usize> {
+    let mut accepting = tokio::task::JoinSet::new();
+    for (address, listener) in listeners {
+        let sites = front
+            .listeners
+            .get(&address)
+            .ok_or_else(|| io::Error::other(format!("no site listens on {address}")))?;
+        // Accepted sockets inherit it: one system call less for each connection.
+        socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        accepting.spawn(accept(Arc::clone(&front), Arc::clone(sites), listener));
+    }
+    let connections = Arc::clone(&front.connections);
+    let look_out = tokio::spawn(async move { connections.look_out().await });
+    stop.await;
+    accepting.shutdown().await;
+    let left = drain(&front.connections, grace).await;
+    look_out.abort();
+    Ok(left)
+}
+
+async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: TcpListener) {
+    // A listener on one address knows the local end of its connections.
+    let bound = listener
+        .local_addr()
+        .ok()
+        .filter(|address| !address.ip().is_unspecified());
+    loop {
+        match listener.accept().await {
+            Ok((tcp, peer)) => {
+                let Some(local) = bound.or_else(|| tcp.local_addr().ok()) else {
+                    continue;
+                };
+                let ends = Ends { peer, local };
+                tokio::spawn(Connection::new(
+                    Arc::clone(&front),
+                    Arc::clone(&sites),
+                    tcp,
+                    ends,
+                ));
+            }
+            // The client has left the queue again.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections; trying again in 0.1 s");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn drain(connections: &Connections, grace: Duration) -> usize {
+    let deadline = Instant::now() + grace;
+    connections.drain();
+    while connections.open() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    connections.open()
+}

@@ -1,0 +1,198 @@
+//! A worker's life, in order:
+//!
+//! 1. read the spec, start the log;
+//! 2. import the application on the main thread;
+//! 3. start the pool, then the front;
+//! 4. report ready and serve until told to stop;
+//! 5. drain the front, then the pool, and say so.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use appliance_bridge::{Outbox, Pool};
+use appliance_front::Front;
+use appliance_project::Project;
+use appliance_project::wire::FromWorker;
+use pyo3::prelude::*;
+use tokio::runtime::Runtime;
+
+use crate::control::{self, StopSignals};
+use crate::spec::Assignment;
+
+/// Exit statuses, as the supervisor understands them.
+const DRAINED: u8 = 0;
+const FAILED: u8 = 3;
+
+/// Runs a worker; returns the process's exit status.
+pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
+    let mut assignment = match Assignment::read(spec_path) {
+        Ok(assignment) => assignment,
+        Err(error) => {
+            eprintln!("error: cannot read the worker's spec `{spec_path}`: {error}");
+            return FAILED;
+        }
+    };
+    let control = assignment.control.take();
+    let reporter = control
+        .as_ref()
+        .and_then(|control| control.try_clone().ok());
+    match start_and_serve(py, assignment, control) {
+        Ok(()) => {
+            control::tell(reporter.as_ref(), &FromWorker::Drained);
+            DRAINED
+        }
+        Err(failure) => {
+            failure.report(reporter.as_ref());
+            FAILED
+        }
+    }
+}
+
+fn start_and_serve(
+    py: Python<'_>,
+    assignment: Assignment,
+    control: Option<UnixStream>,
+) -> Result<(), Failure> {
+    let Assignment {
+        slot,
+        project,
+        listeners,
+        ..
+    } = assignment;
+    appliance_log::start(project.server.log_level.as_str());
+    std::env::set_current_dir(&project.python.chdir).map_err(|error| {
+        Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
+    })?;
+    let pool = start_pool(py, &project)?;
+    let runtime = runtime(&pool.outbox())
+        .map_err(|error| Failure::new("python", format!("cannot start the front: {error}")))?;
+    let signals = {
+        let _context = runtime.enter();
+        StopSignals::register()
+            .map_err(|error| Failure::new("server", format!("cannot watch for signals: {error}")))?
+    };
+    let reporter = control
+        .as_ref()
+        .and_then(|control| control.try_clone().ok());
+    let python = interpreter(py);
+    py.detach(|| {
+        let grace = project.server.stop_timeout;
+        let outbox = pool.outbox();
+        let front = Front::new(&project, pool);
+        let (asked_at, left) = runtime
+            .block_on(async {
+                tokio::spawn(async move { outbox.deliver().await });
+                let mut asked_at = Instant::now();
+                let stop = async {
+                    control::tell(reporter.as_ref(), &FromWorker::Ready { python });
+                    control::stop_asked(control, signals).await;
+                    asked_at = Instant::now();
+                };
+                let left = appliance_front::serve(Arc::clone(&front), listeners, stop, grace).await;
+                left.map(|left| (asked_at, left))
+            })
+            .map_err(|error| Failure::new("site.listen", format!("cannot serve: {error}")))?;
+        // What still waits for a client that is gone ends with the runtime's tasks.
+        drop(runtime);
+        let stuck = front.gateway().stop(asked_at + grace);
+        if left > 0 || stuck > 0 {
+            tracing::warn!(
+                worker = slot,
+                connections = left,
+                threads = stuck,
+                "stopping with requests unfinished after {grace:?}"
+            );
+        }
+        Ok(())
+    })
+}
+
+fn start_pool(py: Python<'_>, project: &Project) -> Result<Pool, Failure> {
+    let Some(application) = &project.python.application else {
+        return Ok(Pool::closed());
+    };
+    let callable =
+        appliance_bridge::import(py, &project.python.chdir, application).map_err(|error| {
+            Failure {
+                error: error.error,
+                key: "python.module",
+                traceback: error.traceback,
+                hint: error.hint,
+            }
+        })?;
+    Pool::start(py, &project.python, callable).map_err(|error| {
+        Failure::new(
+            "python.threads",
+            format!("cannot start the threads: {error}"),
+        )
+    })
+}
+
+/// One thread: the front needs no more, and every further one would compete with Python's.
+fn runtime(outbox: &Arc<Outbox>) -> std::io::Result<Runtime> {
+    let (parking, waking) = (Arc::clone(outbox), Arc::clone(outbox));
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(4)
+        .thread_name("appliance-files")
+        .on_thread_park(move || parking.front_parks())
+        .on_thread_unpark(move || waking.front_wakes())
+        .build()
+}
+
+/// `3.11.7 (CPython)`.
+fn interpreter(py: Python<'_>) -> String {
+    let name = || -> PyResult<String> {
+        py.import("platform")?
+            .call_method0("python_implementation")?
+            .extract()
+    };
+    let version = py.version_info();
+    format!(
+        "{}.{}.{} ({})",
+        version.major,
+        version.minor,
+        version.patch,
+        name().unwrap_or_else(|_| "Python".into())
+    )
+}
+
+/// Why a worker cannot serve.
+struct Failure {
+    error: String,
+    key: &'static str,
+    traceback: Option<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(key: &'static str, error: String) -> Self {
+        Failure {
+            error,
+            key,
+            traceback: None,
+            hint: None,
+        }
+    }
+
+    /// The traceback goes to standard error; the rest to the supervisor, or there as well.
+    fn report(self, control: Option<&UnixStream>) {
+        if let Some(traceback) = &self.traceback {
+            eprintln!("{traceback}");
+        }
+        if control.is_none() {
+            eprintln!("error: {} (`{}`)", self.error, self.key);
+            if let Some(hint) = &self.hint {
+                eprintln!("hint: {hint}");
+            }
+        }
+        let failed = FromWorker::Failed {
+            error: self.error,
+            key: self.key.to_owned(),
+            hint: self.hint,
+        };
+        control::tell(control, &failed);
+    }
+}
