@@ -34,7 +34,6 @@ def file(request, pk):
     if not owns(request, "files", pk):
         return error(403, "Only the neighbour who put it there can take it away.")
     file.delete()
-    file.content.delete(save=False)
     forget(request, "files", pk)
     return HttpResponse(status=204)
 

@@ -1,6 +1,8 @@
 """What the street keeps: notes on its board and files on its shelf."""
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.utils import timezone
 
 
@@ -40,3 +42,9 @@ class File(models.Model):
 
     def __str__(self):
         return self.name
+
+
+@receiver(post_delete, sender=File)
+def remove_content(instance, **kwargs):
+    """Whoever deletes the row, page or admin, the bytes go after it; never before it is sure."""
+    transaction.on_commit(lambda: instance.content.delete(save=False))
