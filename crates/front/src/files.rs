@@ -102,7 +102,7 @@ impl Folder {
         }
         .ends_with('/');
         if let Some(key) = plain_key(path_below, is_folder)
-            && let Known::Fresh(entry) = self.cache.get(self.id, key.as_bytes())
+            && let Some(entry) = self.cache.fresh(self.id, key.as_bytes())
             && let Some(response) = self.send(head, &entry).await?
         {
             return Ok(response);

@@ -74,20 +74,24 @@ impl Cache {
         FolderId(state.folders.len() - 1)
     }
 
+    /// An entry that needs no check, if there is one.
+    pub(super) fn fresh(&self, folder: FolderId, key: &[u8]) -> Option<Arc<Entry>> {
+        let mut state = self.lock();
+        let slot = state.touch(folder, key)?;
+        (slot.checked.elapsed() < FRESH).then(|| slot.entry.clone())
+    }
+
+    /// What there is. The caller who is told that a check is due has to do it.
     pub(super) fn get(&self, folder: FolderId, key: &[u8]) -> Known {
         let mut state = self.lock();
-        state.clock += 1;
-        let clock = state.clock;
-        let Some(slot) = state.folders[folder.0].get_mut(key) else {
+        let Some(slot) = state.touch(folder, key) else {
             return Known::Unknown;
         };
-        slot.used = clock;
         let entry = slot.entry.clone();
-        let now = Instant::now();
-        if now.duration_since(slot.checked) < FRESH {
+        if slot.checked.elapsed() < FRESH {
             return Known::Fresh(entry);
         }
-        slot.checked = now;
+        slot.checked = Instant::now();
         Known::Due(entry)
     }
 
@@ -122,6 +126,13 @@ impl Cache {
 }
 
 impl State {
+    fn touch(&mut self, folder: FolderId, key: &[u8]) -> Option<&mut Slot> {
+        self.clock += 1;
+        let slot = self.folders[folder.0].get_mut(key)?;
+        slot.used = self.clock;
+        Some(slot)
+    }
+
     fn remove(&mut self, folder: FolderId, key: &[u8]) {
         if let Some(slot) = self.folders[folder.0].remove(key) {
             self.bytes -= slot.entry.cost();

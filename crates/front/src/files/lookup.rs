@@ -389,7 +389,6 @@ fn is_absent(error: &io::Error) -> bool {
         libc::ELOOP,
         libc::ENAMETOOLONG,
         libc::ENXIO,
-        libc::EXDEV,
     ];
     error.kind() == io::ErrorKind::NotFound
         || error

@@ -147,9 +147,8 @@ impl<'a> Root<'a> {
     fn file_by_walking(&self, name: &[u8], purpose: Purpose) -> io::Result<File> {
         let top = self.path.canonicalize()?;
         let target = top.join(OsStr::from_bytes(name)).canonicalize()?;
-        let below = target
-            .strip_prefix(&top)
-            .map_err(|_| io::ErrorKind::NotFound)?;
+        let leaves = |_| io::Error::from_raw_os_error(libc::EXDEV);
+        let below = target.strip_prefix(&top).map_err(leaves)?;
         let mut at = File::options()
             .read(true)
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW)
