@@ -25,7 +25,7 @@ end
 class Wrk:
     """One run of wrk in the background: `with` it, or call `result()`."""
 
-    def __init__(self, url, connections, seconds):
+    def __init__(self, url, connections, seconds, cpu=None):
         hook = prepare.WORK / "wrk.lua"
         if not hook.exists():
             hook.write_text(HOOK)
@@ -33,7 +33,7 @@ class Wrk:
         # Two threads from two connections on: with one thread wrk itself would be the limit.
         threads = min(2, connections)
         self.process = subprocess.Popen(
-            ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s",
+            [*(["taskset", "-c", str(cpu)] if cpu is not None else []), "wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s",
              "--timeout", "10s", "-s", str(hook), url],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 

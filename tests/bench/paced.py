@@ -22,18 +22,27 @@ import response
 def main():
     host, port, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     rate, seconds, connections = float(sys.argv[4]), float(sys.argv[5]), int(sys.argv[6])
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, -15)
-    except PermissionError:
-        print("paced: normal priority: figures include the client's own waiting", file=sys.stderr)
+    hurry()
     gc.disable()
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     idle = collections.deque(Connection(host, port) for _ in range(connections))
-    latencies, failed, late = pace(idle, request, int(rate * seconds), 1 / rate)
-    latencies.sort()
-    print(json.dumps({"requests": len(latencies), "failed": failed, "late_ms": late * 1e3,
+    latencies, late = pace(idle, request, int(rate * seconds), 1 / rate)
+    print(json.dumps({"requests": len(latencies), "failed": int(rate * seconds) - len(latencies),
+                      "late_ms": percentile(late, 0.99) * 1e3,
                       **{name: percentile(latencies, part) * 1e3 for name, part in
                          (("p50_ms", 0.50), ("p99_ms", 0.99), ("max_ms", 1.0))}}))
+
+
+def hurry():
+    """First among the runnable. The caller gave this process a session of its own: where the
+    kernel groups sessions (autogroup), nice counts only inside one and the group has its own."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
+        if os.path.exists("/proc/self/autogroup"):
+            with open("/proc/self/autogroup", "w") as group:
+                group.write("-15")
+    except PermissionError:
+        print("paced: normal priority: figures include the client's own waiting", file=sys.stderr)
 
 
 class Connection:
@@ -56,7 +65,7 @@ class Connection:
 
 
 def pace(idle, request, count, interval):
-    latencies, due_later, busy, failed, late = [], collections.deque(), {}, 0, 0.0
+    latencies, due_later, busy, failed, late = [], collections.deque(), {}, 0, []
     start = time.perf_counter() + 0.05
     scheduled = 0
     deadline = start + count * interval + 10  # what is out by then has failed
@@ -64,7 +73,7 @@ def pace(idle, request, count, interval):
         now = time.perf_counter()
         while scheduled < count and start + scheduled * interval <= now:
             due_later.append(start + scheduled * interval)
-            late = max(late, now - due_later[-1])
+            late.append(now - due_later[-1])
             scheduled += 1
         while due_later and idle:
             connection = idle.popleft()
@@ -85,10 +94,11 @@ def pace(idle, request, count, interval):
                 connection = Connection(*connection.address)
             del busy[sock]
             idle.append(connection)
-    return latencies, count - len(latencies), late
+    return latencies, late
 
 
 def percentile(values, part):
+    values = sorted(values)
     return values[min(len(values) - 1, int(len(values) * part))] if values else float("nan")
 
 

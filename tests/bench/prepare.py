@@ -4,6 +4,7 @@ Everything lands in `target/bench`; a second run finds it there and starts at on
 """
 
 import ctypes.util
+import fcntl
 import hashlib
 import os
 import pathlib
@@ -32,9 +33,20 @@ PACKAGES = ["nginx-light", "uwsgi-core", "uwsgi-plugin-python3", "wrk", "gcc", "
 
 def everything():
     """Packages, virtualenv, database and files, whichever are missing."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    alone()
     packages()
     virtualenv()
     folder()
+
+
+def alone():
+    """Two runs would share the work folder and, worse, the CPUs. Held until this process ends."""
+    lock = os.open(TARGET / "lock", os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit("error: another run of the benchmark is under way: wait for it to end")
 
 
 def packages():
@@ -88,8 +100,8 @@ def appliance(given):
         if not path.exists():
             sys.exit(f"error: `{given}` does not exist: build it, or leave out --appliance")
         return path
-    say("cargo build --release")
-    run(["cargo", "build", "--release"], 3600, cwd=ROOT)
+    say("cargo build --release -p appliance")
+    run(["cargo", "build", "--release", "-p", "appliance"], 3600, cwd=ROOT)
     base = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     return base / "release" / "appliance"
 

@@ -62,6 +62,16 @@ def cpu_seconds(pids):
     return total
 
 
+def pin(pids, cpus):
+    """Keeps every thread of `pids` on `cpus`; what they start later inherits it."""
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            try:
+                os.sched_setaffinity(int(task), cpus)
+            except ProcessLookupError:
+                continue
+
+
 def memory(pids):
     """KB of proportional (PSS) and resident (RSS) memory of `pids` together."""
     sums = {"Pss": 0, "Rss": 0}
@@ -82,8 +92,8 @@ def stop(roots):
     pids = [root.pid for root in roots]
     ours = tree(pids)
     for root in roots:
-        if root.poll() is None:
-            signal_group(root.pid, signal.SIGTERM)
+        if root.poll() is None:  # the leader alone: its workers are its own business
+            root.terminate()
     deadline = time.monotonic() + 5
     for root in roots:
         try:
@@ -91,9 +101,11 @@ def stop(roots):
         except subprocess.TimeoutExpired:
             pass
     for pid in pids:
-        signal_group(pid, signal.SIGKILL)
-    # A child which left the group is in the tree seen before the end, unless its pid has been
-    # reused since: the session tells.
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    # A child which left the group is known by its session, should its pid have been reused.
     for pid in set(ours) & set(tree(pids)) - set(pids):
         try:
             os.kill(pid, signal.SIGKILL)
@@ -101,10 +113,3 @@ def stop(roots):
             continue
     for root in roots:
         root.wait(5)
-
-
-def signal_group(pid, number):
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return

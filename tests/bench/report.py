@@ -21,16 +21,18 @@ def throughput(figures):
     for one in figures.values():
         rows.append([
             one["label"], f"{one['rps']:,.0f}", ratio(one["rps"], pair and pair["rps"]),
-            f"{one['p50_ms']:.2f}", f"{one['p99_ms']:.2f}", number(one["cpu_us"]),
+            f"{one['p50_ms']:.3f}", f"{one['p99_ms']:.2f}", number(one["cpu_us"]),
             f"{number(one['cpu_us_min'])}–{number(one['cpu_us_max'])}",
             ratio(pair and 1 / one["cpu_us"], pair and 1 / pair["cpu_us"])])
     return rows
 
 
 def busy(figures):
-    return [["", "p50 ms", "p99 ms", "max ms", "p99 of the rounds", "busy views/s"]] + [
+    return [["", "p50 ms", "p99 ms", "max ms", "p99 of the rounds",
+             "client late, p99 ms", "busy views/s"]] + [
         [one["label"], f"{one['p50_ms']:.2f}", f"{one['p99_ms']:.2f}", f"{one['max_ms']:.1f}",
-         " ".join(f"{each['p99_ms']:.1f}" for each in one["rounds"]), f"{one['views_s']:.0f}"]
+         " ".join(f"{each['p99_ms']:.1f}" for each in one["rounds"]),
+         f"{one['late_ms']:.2f}", f"{one['views_s']:.0f}"]
         for one in figures.values()]
 
 

@@ -37,17 +37,21 @@ class Throughput:
     app: servers.App
     connections: int
     threads: dict
+    # Client and server on CPUs of their own. With one connection the scheduler may put both on
+    # one CPU or not, and a request takes 13 us or 85 accordingly, by chance.
+    apart: bool = False
 
     def run(self, plan):
         with fleet(self.threads, self.app, plan) as running:
             agree(running, self.path)
+            cpu = separate(running) if self.apart else None
             for server in running:  # warm-up, not counted
-                measure(server, self.path, self.connections, max(1, plan.seconds // 2))
+                measure(server, self.path, self.connections, max(1, plan.seconds // 2), cpu)
             rounds = {server.name: [] for server in running}
             for _ in range(plan.rounds):
                 for server in running:  # A B C A B C
                     rounds[server.name].append(
-                        measure(server, self.path, self.connections, plan.seconds))
+                        measure(server, self.path, self.connections, plan.seconds, cpu))
         return {name: {"label": servers.label(name, self.threads[name]), **summary(values)}
                 for name, values in rounds.items()}
 
@@ -83,7 +87,8 @@ class Busy:
             command = [sys.executable, prepare.HERE / "paced.py", "127.0.0.1", server.port,
                        server.path(prepare.SMALL), self.rate, seconds, 8]
             done = subprocess.run([str(part) for part in command], capture_output=True,
-                                  text=True, timeout=seconds + 30)
+                                  text=True, timeout=seconds + 30,
+                                  start_new_session=True)
             if done.returncode:
                 raise RuntimeError(f"paced.py: {done.stderr}")
             figures = json.loads(done.stdout)
@@ -113,10 +118,21 @@ def agree(running, path):
                                f"not the {len(wanted)} that the others give")
 
 
-def measure(server, path, connections, seconds):
+def separate(running):
+    """The servers to all CPUs but the first, which is returned for wrk."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    if not others:
+        prepare.say("one CPU: client and server share it")
+        return None
+    for server in running:
+        process.pin(server.pids(), others)
+    return first
+
+
+def measure(server, path, connections, seconds, cpu=None):
     pids = server.pids()
     before = process.cpu_seconds(pids)
-    with load.Wrk(server.url(path), connections, max(1, int(seconds))) as running:
+    with load.Wrk(server.url(path), connections, max(1, int(seconds)), cpu) as running:
         figures = running.result()
     cpu = process.cpu_seconds(sorted(set(pids) | set(server.pids()))) - before
     # Of large files several are under way when the time is up: count their parts as well.
@@ -150,7 +166,7 @@ SCENARIOS = [
                64, ONE_AND_FOUR),
     Throughput("latency", "trivial WSGI view, one connection", servers.PLAIN.path,
                servers.PLAIN, 1, {"pair": 1, "uwsgi": 1, "granian": 1, "bjoern": None,
-                                  "appliance": 1, "appliance-4": 4}),
+                                  "appliance": 1, "appliance-4": 4}, apart=True),
     Throughput("django", "Django view with one SQLite query, 64 connections",
                servers.DJANGO.path, servers.DJANGO, 64, ONE_AND_FOUR),
     Busy("busy", "index.html at 200 requests/s while 32 connections keep every Python thread in "
