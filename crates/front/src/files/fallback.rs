@@ -15,6 +15,7 @@ use super::media_type::extension;
 /// Extensions that a client-side route does not end with.
 const ASSETS: &[&str] = &[
     "avif",
+    "bin",
     "bmp",
     "br",
     "cjs",
