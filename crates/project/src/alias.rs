@@ -6,13 +6,23 @@ use crate::keys::{Key, SECTIONS, Section, TOP};
 
 const NGINX: &str = "nginx";
 const UWSGI: &str = "uWSGI";
+/// Names that one would guess, and that some key may get.
+const OURS: &str = "";
 
 /// Names that have no key of ours, and what holds instead. Those that have one stand in the table
 /// of keys.
 #[rustfmt::skip]
 static INSTEAD: &[(&str, &str, &str)] = &[
+    (OURS, "request_timeout", "there is no request timeout yet"),
+    (OURS, "max_requests", "workers are not replaced after a number of requests yet"),
+    (OURS, "memory_limit", "there is no memory limit yet"),
+    (OURS, "error_pages", "there are no pages for errors of your own yet"),
+    (OURS, "tls", "there is no TLS yet"),
+    (OURS, "proxy", "there is no proxying to other servers yet"),
+    (OURS, "redirect", "there are no redirects yet"),
+    (OURS, "headers", "there are no header rules yet"),
+    (OURS, "backlog", "the system's own bound holds, `net.core.somaxconn`"),
     (UWSGI, "harakiri", "there is no request timeout yet"),
-    (UWSGI, "max-requests", "workers are not replaced by age yet"),
     (UWSGI, "max-worker-lifetime", "workers are not replaced by age yet"),
     (UWSGI, "reload-on-rss", "workers are not replaced by memory yet"),
     (UWSGI, "reload-on-as", "workers are not replaced by memory yet"),
@@ -80,17 +90,18 @@ static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "client_header_buffer_size", "the request head has a fixed bound"),
 ];
 
-/// What `name`, unknown in `section`, was meant to be: a slip in this table, a key of another
-/// table, a foreign name, a slip anywhere; the nearest explanation first.
+/// What `name`, unknown in `section`, was meant to be. Sure explanations come before guesses: a
+/// key of another table, a foreign name, then slips of the finger in this table, in others, and in
+/// foreign names.
 pub(crate) fn advice(section: &'static Section, name: &str) -> Option<Advice> {
-    // uWSGI's `listen` is the kernel's backlog, and `[server]` or `[python]` is where it would go.
     elsewhere(section, name)
         .or_else(|| foreign(section, |other| same(other, name)))
-        .or_else(|| near(section, name))
+        .or_else(|| near(section, name).map(|key| Advice::Near { key, header: None }))
+        .or_else(|| near_elsewhere(section, name))
         .or_else(|| foreign(section, |other| is_slip(other, name)))
 }
 
-/// The same name but for `-` and `_`.
+/// The same name but for case, `-` and `_`.
 fn same(a: &str, b: &str) -> bool {
     let plain = |b: u8| {
         if b == b'-' {
@@ -104,36 +115,48 @@ fn same(a: &str, b: &str) -> bool {
 
 /// Whether `b` is `a` with a slip or two; short names leave less room.
 fn is_slip(a: &str, b: &str) -> bool {
-    // The distance is quadratic in time: a key of a megabyte must not stall the check.
-    let allowed = a.len().min(b.len()) / 3;
-    a.len().abs_diff(b.len()) <= allowed
-        && strsim::osa_distance(a, &b.to_lowercase()) <= allowed.min(3)
+    let allowed = (a.len().min(b.len()) / 3).min(3);
+    // The distance takes quadratic time: a key of a megabyte must not stall the check.
+    a.len().abs_diff(b.len()) <= allowed && strsim::osa_distance(a, &b.to_lowercase()) <= allowed
 }
 
 fn everywhere() -> impl Iterator<Item = &'static Section> {
-    SECTIONS.into_iter().chain([&TOP])
+    [&TOP].into_iter().chain(SECTIONS)
+}
+
+fn others(section: &'static Section) -> impl Iterator<Item = &'static Section> {
+    SECTIONS
+        .into_iter()
+        .filter(move |other| !std::ptr::eq(*other, section))
 }
 
 fn elsewhere(section: &'static Section, name: &str) -> Option<Advice> {
-    let others = everywhere().filter(|other| !std::ptr::eq(*other, section));
-    let owner = others
-        .filter(|other| other.key(name).is_some())
-        .map(|other| other.header)
-        .next()?;
-    let key = everywhere().find_map(|s| s.key(name))?;
-    Some(Advice::Elsewhere {
-        key: key.name,
-        header: owner,
+    others(section).find_map(|other| {
+        let key = other.keys.iter().find(|key| same(key.name, name))?;
+        Some(Advice::Elsewhere {
+            key: key.name,
+            header: other.header,
+        })
     })
 }
 
-fn near(section: &'static Section, name: &str) -> Option<Advice> {
+fn near(section: &'static Section, name: &str) -> Option<&'static str> {
     let slips = section
         .keys
         .iter()
         .filter(|key| same(key.name, name) || is_slip(key.name, name));
     let nearest = slips.min_by_key(|key| strsim::osa_distance(key.name, name))?;
-    Some(Advice::Near { key: nearest.name })
+    Some(nearest.name)
+}
+
+fn near_elsewhere(section: &'static Section, name: &str) -> Option<Advice> {
+    others(section).find_map(|other| {
+        let key = near(other, name)?;
+        Some(Advice::Near {
+            key,
+            header: Some(other.header),
+        })
+    })
 }
 
 /// A foreign name that `is_it` accepts; this table's keys before those of other tables.
@@ -153,18 +176,18 @@ fn foreign(section: &'static Section, is_it: impl Fn(&str) -> bool) -> Option<Ad
     }
     let (program, name, text) = *INSTEAD.iter().find(|(_, name, _)| is_it(name))?;
     Some(Advice::Instead {
-        program,
-        name,
+        whose: (program != OURS).then_some((program, name)),
         text,
     })
 }
 
 fn foreign_name(key: &Key, is_it: impl Fn(&str) -> bool) -> Option<(&'static str, &'static str)> {
     let named = |program, names: &'static [&'static str]| {
-        names
-            .iter()
+        let differing = names.iter().filter(|name| !same(key.name, name));
+        differing
+            .copied()
             .find(|name| is_it(name))
-            .map(|name| (program, *name))
+            .map(|name| (program, name))
     };
     named(UWSGI, key.uwsgi).or_else(|| named(NGINX, key.nginx))
 }
@@ -183,7 +206,10 @@ mod tests {
         let mut seen = BTreeSet::new();
         for (program, name, _) in INSTEAD {
             assert!(!mapped.contains(name), "{name}");
-            assert!(seen.insert((program, name)), "{name} stands twice");
+            assert!(
+                seen.insert(name.replace('-', "_")),
+                "{program}'s {name} stands twice"
+            );
         }
     }
 }

@@ -71,14 +71,14 @@ impl Check<'_, '_> {
         let server = self
             .section(&top, "server", &SERVER)
             .and_then(|table| self.server(&table));
+        let python = self.section(&top, "python", &PYTHON);
+        let python = python.and_then(|table| self.python(&table, server.as_ref()));
         let hooks = self
             .section(&top, "hooks", &HOOKS)
             .and_then(|table| self.hooks(&table));
         self.hooks = hooks
             .as_ref()
-            .is_none_or(|hooks| !hooks.before_start.is_empty());
-        let python = self.section(&top, "python", &PYTHON);
-        let python = python.and_then(|table| self.python(&table, server.as_ref()));
+            .is_some_and(|hooks| !hooks.before_start.is_empty());
         let sites = self.sites(&top);
         if let Some(sites) = &sites {
             self.across_sites(sites, &top);

@@ -14,12 +14,18 @@ pub(crate) enum Fault {
     NoFile(PathBuf),
     /// The project file is a folder; whether it holds a project.toml.
     FileIsFolder { has_project: bool },
-    /// The project file is not UTF-8 from this byte on.
-    NotUtf8(usize),
+    /// The project file is not UTF-8: the first byte that cannot be decoded.
+    NotUtf8(u8),
     /// The project file cannot be read; the system's reason.
     Unreadable(String),
     /// It is not TOML; the parser's message.
     Syntax(String),
+    /// A key with nothing after its `=`.
+    NoValue,
+    /// A value without quotes.
+    NoQuotes { text: String },
+    /// A key or table written twice.
+    KeyTwice { key: String },
     /// `APPLIANCE_` alone, or an empty segment.
     VariableName,
     /// `--set` without `key=value`.
@@ -46,7 +52,7 @@ pub(crate) enum Fault {
         found: String,
     },
     /// A duration without unit.
-    NoUnit { found: String },
+    NoUnit { key: KeyPath, found: String },
     /// A required key is left out.
     Missing { key: KeyPath },
     /// The project has no `[[site]]`.
@@ -139,8 +145,11 @@ pub(crate) enum Fault {
 /// What an unknown key was probably meant to be.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Advice {
-    /// A key of the same table.
-    Near { key: &'static str },
+    /// A key of this table or, with its header, of another one.
+    Near {
+        key: &'static str,
+        header: Option<&'static str>,
+    },
     /// A key of another table.
     Elsewhere {
         key: &'static str,
@@ -153,10 +162,9 @@ pub(crate) enum Advice {
         key: &'static str,
         header: Option<&'static str>,
     },
-    /// nginx's or uWSGI's name of something that has no key here.
+    /// Something that has no key here; under whose name it is known, if it is another program's.
     Instead {
-        program: &'static str,
-        name: &'static str,
+        whose: Option<(&'static str, &'static str)>,
         text: &'static str,
     },
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::fault::{AddressProblem, Fault, HostProblem, ModuleProblem, PathProblem};
+use crate::fault::{AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem};
+use crate::key_path::{printable, quoted};
 
 /// The line after `help:`.
 pub(crate) fn of(fault: &Fault) -> Option<String> {
@@ -11,6 +12,13 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::FileIsFolder { has_project: true } => "name the file in it, `project.toml`".into(),
         Fault::FileIsFolder { .. } => "name a project.toml".into(),
         Fault::NotUtf8(_) => "save the file as UTF-8".into(),
+        Fault::UnknownKey {
+            advice: Some(Advice::Foreign { name: "root", .. }),
+            ..
+        } => "unlike `root`, `files` does not add the route's path to the folder's".into(),
+        Fault::TableList { header: "[server]" } => "nginx's `server` is `[[site]]` here".into(),
+        Fault::TableList { header } => format!("write `{header}`"),
+        Fault::NoQuotes { text } => format!("write {}", quoted(text)),
         Fault::VariableName => "write `APPLIANCE_PYTHON__PROCESSES` for `python.processes`".into(),
         Fault::FlagForm => "write `--set python.processes=8`".into(),
         Fault::SiteWithoutNumber => {
@@ -115,7 +123,7 @@ fn host(found: &str, problem: HostProblem) -> Option<String> {
 
 fn path(found: &str, problem: PathProblem) -> Option<String> {
     match problem {
-        PathProblem::NoSlash => Some(format!("write \"/{}\"", found.escape_debug())),
+        PathProblem::NoSlash => Some(format!("write \"/{}\"", printable(found))),
         PathProblem::Encoded => Some("write the character itself".into()),
         PathProblem::Modifier => Some(
             "a prefix is \"/path\", one exact path \"= /path\"; there are no regular expressions"

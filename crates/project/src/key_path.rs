@@ -70,6 +70,18 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
+/// `text` with its control characters escaped, for a message.
+pub(crate) fn printable(text: &str) -> String {
+    let escaped = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escaped).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

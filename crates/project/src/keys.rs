@@ -121,7 +121,7 @@ pub(crate) static TOP: Section = Section {
             "",
         ),
         key("hooks", Kind::Table, Default::Said("none"), ""),
-        key("site", Kind::Table, Default::Required, "").nginx(&["server", "http"]),
+        key("site", Kind::Table, Default::Required, ""),
     ],
 };
 

@@ -21,7 +21,9 @@ mod key_path;
 mod keys;
 mod layers;
 pub mod model;
+mod overrides;
 mod reader;
+mod reference;
 mod report;
 mod sentence;
 mod show;
@@ -31,13 +33,16 @@ mod toml;
 mod units;
 pub mod wire;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 use std::{fs, io};
 
 use crate::fault::Fault;
 pub use crate::key_path::KeyPath;
 use crate::layers::{FILE, Layers, Origin};
 pub use crate::model::Project;
+pub use crate::reference::reference;
 pub use crate::report::{Colour, Report};
 use crate::report::{Place, Problem};
 pub use crate::show::{Setting, show};
@@ -68,7 +73,7 @@ pub struct Loaded {
 /// among it. Looks at files and folders, but changes nothing.
 pub fn load(sources: &Sources) -> Result<Loaded, Report> {
     let file = absolute_file(&sources.file);
-    let text = read(&sources.file, &file).map_err(|fault| unread(sources, fault))?;
+    let text = read(&sources.file, &file)?;
     let mut problems = Vec::new();
     let mut layers = Layers::new(sources, text, &mut problems);
     let (mut project, mut settings) = (None, Vec::new());
@@ -94,34 +99,33 @@ fn absolute_file(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
-fn read(name: &Path, file: &Path) -> Result<String, Fault> {
-    if file.is_dir() {
-        return Err(Fault::FileIsFolder {
+fn read(name: &Path, file: &Path) -> Result<String, Report> {
+    let fault = match fs::read(name) {
+        Ok(bytes) => return String::from_utf8(bytes).map_err(|error| not_utf8(name, &error)),
+        Err(_) if file.is_dir() => Fault::FileIsFolder {
             has_project: file.join("project.toml").is_file(),
-        });
-    }
-    let bytes = fs::read(name).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::NoFile(file.to_owned()),
-        _ => Fault::Unreadable(error.to_string()),
-    })?;
-    String::from_utf8(bytes).map_err(|error| Fault::NotUtf8(error.utf8_error().valid_up_to()))
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Fault::NoFile(file.to_owned()),
+        Err(error) => Fault::Unreadable(error.to_string()),
+    };
+    Err(unread(name, String::new(), fault, None))
+}
+
+/// Points at the first byte that is not UTF-8.
+fn not_utf8(name: &Path, error: &FromUtf8Error) -> Report {
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    // The text before it is as it was; it itself became one character of three bytes.
+    let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+    unread(name, text, Fault::NotUtf8(error.as_bytes()[at]), Some(span))
 }
 
 /// The report of a file that could not be read.
-fn unread(sources: &Sources, fault: Fault) -> Report {
-    let name = sources.file.display().to_string();
-    let texts = vec![
-        (Origin::Default, String::new()),
-        (Origin::File(name), String::new()),
-    ];
+fn unread(name: &Path, text: String, fault: Fault, span: Option<Range<usize>>) -> Report {
+    let file = (Origin::File(name.display().to_string()), text);
+    let texts = vec![(Origin::Default, String::new()), file];
     Report::new(
         texts,
-        vec![Problem::error(
-            fault,
-            Place {
-                layer: FILE,
-                span: None,
-            },
-        )],
+        vec![Problem::error(fault, Place { layer: FILE, span })],
     )
 }

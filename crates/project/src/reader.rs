@@ -1,7 +1,8 @@
 //! Reads typed values out of the merged layers. What does not fit goes to the list of problems
 //! with its place, and reading goes on: `check` shows everything at once.
 
-use std::ops::Range;
+mod origin;
+
 use std::time::Duration;
 
 use figment::value::{Dict, Value};
@@ -11,9 +12,8 @@ use crate::alias;
 use crate::fault::Fault;
 use crate::key_path::{KeyPath, quoted};
 use crate::keys::{Key, Kind, Section};
-use crate::layers::{FILE, Layers, Origin};
-use crate::report::{Place, Problem, line_and_column};
-use crate::toml::Span;
+use crate::layers::{Layers, Origin};
+use crate::report::{Place, Problem};
 use crate::units::{parse_duration, parse_size, print_duration, print_size};
 
 /// Layers, and what was found wrong in them.
@@ -128,7 +128,13 @@ impl Reader<'_> {
             }
             None if !written.is_empty() && written.bytes().all(|b| b.is_ascii_digit()) => {
                 let place = self.value_place(&entry);
-                self.error(Fault::NoUnit { found: written }, place);
+                self.error(
+                    Fault::NoUnit {
+                        key: entry.path.clone(),
+                        found: written,
+                    },
+                    place,
+                );
                 None
             }
             _ => self.refuse(table, name, &entry),
@@ -244,41 +250,6 @@ impl Reader<'_> {
         None
     }
 
-    /// Notes a setting for `check --show`, and hands `value` through.
-    pub(crate) fn accept<T>(&mut self, entry: &Entry<'_>, printed: String, value: T) -> T {
-        let layer = self.layers.layer(entry.value);
-        let setting = Setting {
-            key: entry.path.clone(),
-            value: printed,
-            layer: self.layer_name(layer, entry),
-        };
-        self.settings.push(setting);
-        value
-    }
-
-    /// Notes a setting that nobody wrote.
-    pub(crate) fn assume(&mut self, table: &Table<'_>, name: &str, printed: String) {
-        let key = table.path.join(name);
-        self.settings.push(Setting {
-            key,
-            value: printed,
-            layer: "default".to_owned(),
-        });
-    }
-
-    fn layer_name(&self, number: usize, entry: &Entry<'_>) -> String {
-        let layer = self.layers.get(number);
-        match &layer.origin {
-            Origin::Default => "default".to_owned(),
-            Origin::Environment(name) => format!("environment {name}"),
-            Origin::Flag => "--set".to_owned(),
-            Origin::File(name) => match self.value_place(entry).span {
-                Some(span) => format!("{name}:{}", line_and_column(&layer.text, span.start).0),
-                None => name.clone(),
-            },
-        }
-    }
-
     /// Reports that the value is not what its key expects.
     pub(crate) fn refuse<T>(
         &mut self,
@@ -302,76 +273,6 @@ impl Reader<'_> {
             },
             entry,
         );
-    }
-
-    /// The value as written, in one line of bounded length.
-    fn found(&self, entry: &Entry<'_>) -> String {
-        const MOST: usize = 60;
-        let written = match entry.value {
-            Value::Dict(..) => return "a table".to_owned(),
-            _ => self.written(entry).unwrap_or_default(),
-        };
-        let line = written.lines().next().unwrap_or_default();
-        match line.chars().count() > MOST || written.lines().count() > 1 {
-            true => format!("{}…", line.chars().take(MOST).collect::<String>()),
-            false => line.to_owned(),
-        }
-    }
-
-    fn written(&self, entry: &Entry<'_>) -> Option<String> {
-        let place = self.value_place(entry);
-        let text = &self.layers.get(place.layer).text;
-        text.get(place.span?).map(str::to_owned)
-    }
-
-    /// Where the entry's value stands.
-    pub(crate) fn value_place(&self, entry: &Entry<'_>) -> Place {
-        let layer = self.layers.layer(entry.value);
-        Place {
-            layer,
-            span: self.nearest(layer, &entry.path, |span| span.value.clone()),
-        }
-    }
-
-    /// Where the key of `value` stands.
-    pub(crate) fn key_place(&self, path: &KeyPath, value: &Value) -> Place {
-        let layer = self.layers.layer(value);
-        let key_or_value = |span: &Span| span.key.clone().or_else(|| span.value.clone());
-        Place {
-            layer,
-            span: self.nearest(layer, path, key_or_value),
-        }
-    }
-
-    /// The header of the table at `path` in the file, or of the nearest table around it: where a
-    /// missing key would go.
-    pub(crate) fn header_place(&self, path: &KeyPath, value: &Value) -> Place {
-        let in_file = self.layers.span(FILE, path).is_some();
-        let layer = if in_file {
-            FILE
-        } else {
-            self.layers.layer(value)
-        };
-        Place {
-            layer,
-            span: self.nearest(layer, path, |span| span.value.clone()),
-        }
-    }
-
-    fn nearest(
-        &self,
-        layer: usize,
-        path: &KeyPath,
-        pick: impl Fn(&Span) -> Option<Range<usize>>,
-    ) -> Option<Range<usize>> {
-        let mut at = Some(path.clone());
-        while let Some(path) = at {
-            if let Some(range) = self.layers.span(layer, &path).and_then(&pick) {
-                return Some(range);
-            }
-            at = path.parent();
-        }
-        None
     }
 
     /// Reports an error at the entry's value.

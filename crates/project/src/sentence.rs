@@ -3,16 +3,24 @@
 use std::fmt::{self, Formatter};
 
 use crate::fault::{AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem};
-use crate::key_path::KeyPath;
+use crate::key_path::{KeyPath, printable};
 
 /// Writes the sentence.
 pub(crate) fn write(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
     match fault {
         Fault::NoFile(path) => write!(f, "no such file: `{}`", path.display()),
         Fault::FileIsFolder { .. } => f.write_str("this is a folder, not a project file"),
-        Fault::NotUtf8(at) => write!(f, "not UTF-8 text: byte {at} cannot be decoded"),
+        Fault::NotUtf8(byte) => write!(
+            f,
+            "not UTF-8 text: the byte 0x{byte:02X} stands for no character"
+        ),
         Fault::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
         Fault::Syntax(message) => write!(f, "not valid TOML: {}", one_line(message)),
+        Fault::NoValue => f.write_str("not valid TOML: there is no value after `=`"),
+        Fault::NoQuotes { .. } => f.write_str("not valid TOML: text needs quotes"),
+        Fault::KeyTwice { key } => {
+            write!(f, "not valid TOML: `{}` is written twice", printable(key))
+        }
         Fault::VariableName => f.write_str("not the name of a setting"),
         Fault::FlagForm => f.write_str("must have the form `key=value`"),
         Fault::UnknownKey { key, advice } => unknown(f, key, advice.as_ref()),
@@ -26,8 +34,10 @@ pub(crate) fn write(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             key,
             expected,
             found,
-        } => write!(f, "`{key}` must be {expected}, found `{found}`"),
-        Fault::NoUnit { found } => write!(f, "`{found}` has no unit: write \"{found}s\""),
+        } => write!(f, "`{key}` must be {expected}, found {found}"),
+        Fault::NoUnit { key, found } => {
+            write!(f, "`{key}`: `{found}` has no unit: write \"{found}s\"")
+        }
         Fault::Missing { key } => write!(f, "`{key}` is missing"),
         Fault::NoSite => f.write_str("there is no `[[site]]`: nothing would be served"),
         _ => meaning(fault, f),
@@ -81,11 +91,14 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         ),
         Fault::BadText { key, empty: true } => write!(f, "`{key}` is empty"),
         Fault::BadText { key, .. } => write!(f, "`{key}` holds a NUL character"),
+        Fault::EnvironmentName { name } if name.is_empty() => {
+            f.write_str("the name of an environment variable is empty")
+        }
         Fault::EnvironmentName { name } => {
             write!(
                 f,
                 "`{}` cannot be the name of an environment variable",
-                name.escape_debug()
+                printable(name)
             )
         }
         _ => site(fault, f),
@@ -132,7 +145,7 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
 fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
     match fault {
         Fault::RoutePath { found, problem } => {
-            write!(f, "route `{}` {}", found.escape_debug(), path(*problem))
+            write!(f, "route `{}` {}", printable(found), path(*problem))
         }
         Fault::SameRoute { route, other } => {
             write!(
@@ -148,18 +161,13 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         Fault::NeedsFiles { key } => write!(f, "`{key}` belongs to a route with `files`"),
         Fault::ExactWithFallback => f.write_str("`fallback` means nothing for one exact path"),
         Fault::Fallback { found, problem } => {
-            write!(
-                f,
-                "`fallback` `{}` {}",
-                found.escape_debug(),
-                path(*problem)
-            )
+            write!(f, "`fallback` `{}` {}", printable(found), path(*problem))
         }
         Fault::IndexName { found } => {
             write!(
                 f,
                 "`index` must be a file name, found `{}`",
-                found.escape_debug()
+                printable(found)
             )
         }
         // Every other fault has its arm above; nothing is left to say.
@@ -171,25 +179,34 @@ fn unknown(f: &mut Formatter<'_>, key: &KeyPath, advice: Option<&Advice>) -> fmt
     write!(f, "unknown key `{key}`")?;
     match advice {
         None => Ok(()),
-        Some(Advice::Near { key }) => write!(f, ", did you mean `{key}`?"),
         Some(Advice::Elsewhere { key, header }) => write!(f, ": `{key}` belongs to `{header}`"),
+        Some(Advice::Near { key, header }) => {
+            meant(f, key, *header)?;
+            f.write_str("?")
+        }
         Some(Advice::Foreign {
             program,
             name,
             key,
             header,
         }) => {
-            write!(f, ", did you mean `{key}`")?;
-            if let Some(header) = header {
-                write!(f, " in `{header}`")?;
-            }
+            meant(f, key, *header)?;
             write!(f, " ({program}'s `{name}`)?")
         }
+        Some(Advice::Instead { whose: None, text }) => write!(f, ": {text}"),
         Some(Advice::Instead {
-            program,
-            name,
+            whose: Some((program, name)),
             text,
-        }) => write!(f, ": {text} ({program}'s `{name}`)"),
+        }) => {
+            write!(f, ": {text} ({program}'s `{name}`)")
+        }
+    }
+}
+
+fn meant(f: &mut Formatter<'_>, key: &str, header: Option<&str>) -> fmt::Result {
+    match header {
+        None => write!(f, ", did you mean `{key}`"),
+        Some(header) => write!(f, ", did you mean `{key}` in `{header}`"),
     }
 }
 
@@ -203,7 +220,7 @@ fn no_such_site(f: &mut Formatter<'_>, number: &str, sites: usize) -> fmt::Resul
 }
 
 fn module(f: &mut Formatter<'_>, found: &str, problem: ModuleProblem) -> fmt::Result {
-    let found = found.escape_debug();
+    let found = printable(found);
     match problem {
         ModuleProblem::File => write!(
             f,
@@ -223,7 +240,7 @@ fn module(f: &mut Formatter<'_>, found: &str, problem: ModuleProblem) -> fmt::Re
 }
 
 fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::Result {
-    let found = found.escape_debug();
+    let found = printable(found);
     match problem {
         AddressProblem::NoPort => write!(f, "address `{found}` has no port"),
         AddressProblem::Name => write!(f, "`listen` needs an address, found the name `{found}`"),
@@ -239,7 +256,7 @@ fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::
 }
 
 fn host(f: &mut Formatter<'_>, found: &str, problem: HostProblem) -> fmt::Result {
-    let found = found.escape_debug();
+    let found = printable(found);
     match problem {
         HostProblem::Any => write!(f, "`{found}` is not a host name"),
         HostProblem::Wildcard => write!(f, "`server_name` takes no wildcards yet, found `{found}`"),

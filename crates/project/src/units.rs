@@ -64,9 +64,12 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
     Some((digits.parse().ok()?, rest))
 }
 
-/// The shortest exact form: `64KB`, `20MB`, `65535B`.
+/// The shortest exact form: `64KB`, `20MB`, `65535B`, `0`.
 pub(crate) fn print_size(bytes: u64) -> String {
-    let fits = |(_, unit): &&(&str, u64)| bytes != 0 && bytes.is_multiple_of(*unit);
+    if bytes == 0 {
+        return "0".to_owned();
+    }
+    let fits = |(_, unit): &&(&str, u64)| bytes.is_multiple_of(*unit);
     let widest = SIZES
         .iter()
         .filter(fits)

@@ -185,7 +185,10 @@ impl Check<'_, '_> {
         match self.reader.count(table, "processes")? {
             None => {
                 let count = if master { usable_cpus() } else { 1 };
-                Some(self.reader.accept(&entry, count.to_string(), count))
+                Some(
+                    self.reader
+                        .accept_as(&entry, count.to_string(), "\"auto\"", count),
+                )
             }
             Some(processes) if processes > 1 && !master => {
                 self.reader

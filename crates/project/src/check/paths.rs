@@ -79,15 +79,16 @@ impl Check<'_, '_> {
         None
     }
 
-    /// Something served is missing: an error, or a warning if a hook may still create it.
-    /// Whether the start may go on.
-    pub(super) fn not_there(&mut self, fault: Fault, entry: &Entry<'_>) -> bool {
+    /// Something served is not what it must be: an error, or a warning if it is missing and a
+    /// hook may still create it. Whether the start may go on.
+    pub(super) fn not_served(&mut self, fault: Fault, exists: bool, entry: &Entry<'_>) -> bool {
         let place = self.reader.value_place(entry);
-        match self.hooks {
+        let may_come = self.hooks && !exists;
+        match may_come {
             true => self.reader.warn(fault, place),
             false => self.reader.error(fault, place),
         }
-        self.hooks
+        may_come
     }
 }
 

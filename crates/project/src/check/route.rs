@@ -1,10 +1,12 @@
 //! `[site.routes]`: each path and what answers it.
 
+use std::path::Path;
+
 use figment::value::Value;
 
 use crate::fault::{Fault, PathProblem};
 use crate::key_path::quoted;
-use crate::keys::{Kind, ROUTE};
+use crate::keys::ROUTE;
 use crate::layers::FILE;
 use crate::model::{Files, Immutable, Pattern, Route, Target};
 use crate::reader::{Entry, Table};
@@ -45,7 +47,7 @@ impl Check<'_, '_> {
         let count = entries.len();
         for (key, entry) in entries {
             let pattern = self.pattern(key, &entry, &routes);
-            let target = self.target(key, pattern.as_ref(), &entry);
+            let target = self.target(key, &entry);
             if let (Some(pattern), Some(target)) = (pattern, target) {
                 routes.push((key.clone(), Route { pattern, target }));
             }
@@ -95,12 +97,7 @@ impl Check<'_, '_> {
         None
     }
 
-    fn target(
-        &mut self,
-        key: &str,
-        pattern: Option<&Pattern>,
-        entry: &Entry<'_>,
-    ) -> Option<Target> {
+    fn target(&mut self, key: &str, entry: &Entry<'_>) -> Option<Target> {
         let Value::Dict(_, dict) = entry.value else {
             let expected = "`{ files = \"…\" }` or `{ wsgi = true }`".to_owned();
             self.reader.expected(entry, entry.path.clone(), expected);
@@ -114,8 +111,10 @@ impl Check<'_, '_> {
         self.reader.known_keys(&table);
         let route = key.to_owned();
         match (table.entry("files"), table.entry("wsgi")) {
-            (Some(_), None) => self.files(&table, pattern).map(Target::Files),
+            (Some(_), None) => self.files(&table, key.starts_with('=')).map(Target::Files),
             (None, Some(wsgi)) => self.wsgi(&table, route, &wsgi),
+            // Most likely one of them under another name, which has been reported.
+            (None, None) if dict.keys().any(|key| ROUTE.key(key).is_none()) => None,
             (None, None) => self.wrong(Fault::NoTarget { route }, entry),
             (Some(_), Some(_)) => self.wrong(Fault::TwoTargets { route }, entry),
         }
@@ -142,21 +141,9 @@ impl Check<'_, '_> {
         }
     }
 
-    fn files(&mut self, table: &Table<'_>, pattern: Option<&Pattern>) -> Option<Files> {
-        let exact = matches!(pattern, Some(Pattern::Exact(_)));
+    fn files(&mut self, table: &Table<'_>, exact: bool) -> Option<Files> {
         let (root, entry) = self.path(table, "files")?;
-        let there = root.is_dir() || (exact && root.is_file()) || {
-            let (key, path, exists) = (entry.path.clone(), root.clone(), root.exists());
-            self.not_there(
-                Fault::NoFolder {
-                    key,
-                    path,
-                    exists,
-                    hooks: self.hooks,
-                },
-                &entry,
-            )
-        };
+        let there = self.root_is_there(&root, exact, &entry);
         let fallback = match table.entry("fallback") {
             None => Some(None),
             Some(_) => self.fallback(table, &root, exact).map(Some),
@@ -172,12 +159,31 @@ impl Check<'_, '_> {
         there.then_some(files)
     }
 
-    fn fallback(
-        &mut self,
-        table: &Table<'_>,
-        root: &std::path::Path,
-        exact: bool,
-    ) -> Option<String> {
+    /// A folder; for an exact route the file itself will do.
+    fn root_is_there(&mut self, root: &Path, exact: bool, entry: &Entry<'_>) -> bool {
+        if root.is_dir() || (exact && root.is_file()) {
+            return true;
+        }
+        let (key, path, exists) = (entry.path.clone(), root.to_owned(), root.exists());
+        let hooks = self.hooks && !exists;
+        let fault = match exact {
+            true => Fault::NoRegularFile {
+                key,
+                path,
+                exists,
+                hooks,
+            },
+            false => Fault::NoFolder {
+                key,
+                path,
+                exists,
+                hooks,
+            },
+        };
+        self.not_served(fault, exists, entry)
+    }
+
+    fn fallback(&mut self, table: &Table<'_>, root: &Path, exact: bool) -> Option<String> {
         let (text, entry) = self.reader.text(table, "fallback")?;
         if exact {
             self.reader.fault_at(Fault::ExactWithFallback, &entry);
@@ -199,13 +205,14 @@ impl Check<'_, '_> {
         // With the folder missing, that is what has been reported.
         if root.is_dir() && !path.is_file() {
             let (key, exists) = (entry.path.clone(), path.exists());
+            let hooks = self.hooks && !exists;
             let fault = Fault::NoRegularFile {
                 key,
                 path,
                 exists,
-                hooks: self.hooks,
+                hooks,
             };
-            if !self.not_there(fault, &entry) {
+            if !self.not_served(fault, exists, &entry) {
                 return None;
             }
         }
@@ -213,10 +220,6 @@ impl Check<'_, '_> {
     }
 
     fn index(&mut self, table: &Table<'_>) -> Option<Vec<String>> {
-        debug_assert_eq!(
-            ROUTE.key("index").map(|key| key.kind),
-            Some(Kind::TextOrList)
-        );
         let texts = self.reader.list(table, "index")?;
         let mut names = Vec::new();
         for (text, entry) in texts {

@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::key_path::KeyPath;
 use crate::model::Site;
 use crate::reader::{Entry, Table, whole};
+use crate::toml::is_indexed;
 
 use super::Check;
 use super::application::is_wsgi;
@@ -107,11 +108,11 @@ impl Check<'_, '_> {
     /// A `wsgi` route needs `python.module`. Looks at what was written, so that another mistake
     /// in the same site does not hide this one.
     pub(super) fn application_of_routes(&mut self, top: &Table<'_>) {
-        let module = top
-            .dict
-            .get("python")
-            .and_then(|python| python.find_ref("module"));
-        if module.is_some() {
+        let Some(Value::Dict(_, python)) = top.dict.get("python") else {
+            return;
+        };
+        // A `[[python]]` has been reported; its `module` stands one level below.
+        if python.contains_key("module") || is_indexed(python) {
             return;
         }
         let sites = top.dict.get("site").and_then(Value::as_dict);

@@ -1,0 +1,292 @@
+//! Good projects, and what they come to mean.
+
+use std::fs;
+use std::time::Duration;
+
+use super::fixture::Shop;
+use crate::model::{Immutable, LogLevel, Pattern, Target};
+use crate::{Colour, Loaded, Sources, load, show};
+
+fn loaded(shop: &Shop, text: &str) -> Loaded {
+    shop.load(text, &[], &[])
+        .unwrap_or_else(|report| panic!("{report}"))
+}
+
+const SMALL: &str = "[[site]]\nlisten = 8080\nroutes.\"/\" = { files = \"dist\" }\n";
+
+const WHOLE: &str = r#"
+[server]
+master = true
+stop_timeout = "1m30s"
+log_level = "debug"
+
+[python]
+chdir = "backend"
+module = "config.wsgi:shop.app"
+virtualenv = ".venv"
+requirements = "requirements.txt"
+env = { DJANGO_DEBUG = "0", SECRET_KEY = "hunter2", DATABASE = "postgres://a:b@c/d" }
+processes = 3
+threads = 2
+queue = 10
+body_buffer = "1MB"
+response_buffer = 65536
+spool = "backend"
+
+[hooks]
+before_start = ["python manage.py migrate"]
+
+[[site]]
+listen = ["127.0.0.1:8080", "[::1]:8080", 0]
+server_name = "Example.com"
+body_limit = 0
+
+[site.routes]
+"/static/" = { files = "./backend/../dist", immutable = "all", index = ["a.html", "b.html"] }
+"/" = { files = "dist", fallback = "/index.html" }
+"= /robots.txt" = { files = "media/robots.txt" }
+"/api" = { wsgi = true }
+"#;
+
+#[test]
+fn every_key_reaches_the_model() {
+    let shop = Shop::new();
+    let project = loaded(&shop, WHOLE).project;
+    assert_eq!(project.file, shop.path().join("project.toml"));
+    assert_eq!(project.server.stop_timeout, Duration::from_secs(90));
+    assert_eq!(project.server.log_level, LogLevel::Debug);
+    let python = &project.python;
+    let application = python.application.as_ref().expect("an application");
+    assert_eq!(
+        (application.module.as_str(), application.callable.as_str()),
+        ("config.wsgi", "shop.app")
+    );
+    assert_eq!(python.chdir, shop.path().join("backend"));
+    assert_eq!(python.virtualenv, Some(shop.path().join(".venv")));
+    assert_eq!(
+        python.requirements,
+        Some(shop.path().join("requirements.txt"))
+    );
+    assert_eq!(python.interpreter, "python3");
+    assert_eq!(python.env["SECRET_KEY"], "hunter2");
+    assert_eq!((python.processes, python.threads, python.queue), (3, 2, 10));
+    assert_eq!(
+        (python.body_buffer_bytes, python.response_buffer_bytes),
+        (1 << 20, 65536)
+    );
+    assert_eq!(project.hooks.before_start, ["python manage.py migrate"]);
+    let site = &project.sites[0];
+    let listen: Vec<String> = site.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:8080", "[::1]:8080", "0.0.0.0:0"]);
+    assert_eq!(
+        (site.server_name.as_slice(), site.body_limit_bytes),
+        (&["example.com".to_owned()][..], 0)
+    );
+}
+
+#[test]
+fn routes_keep_the_order_of_the_file() {
+    let shop = Shop::new();
+    let routes = loaded(&shop, WHOLE).project.sites.remove(0).routes;
+    let patterns: Vec<_> = routes.iter().map(|route| route.pattern.clone()).collect();
+    let prefix = |path: &str| Pattern::Prefix(path.to_owned());
+    let robots = Pattern::Exact("/robots.txt".to_owned());
+    assert_eq!(
+        patterns,
+        [prefix("/static/"), prefix("/"), robots, prefix("/api")]
+    );
+    let Target::Files(files) = &routes[0].target else {
+        panic!("files")
+    };
+    assert_eq!(
+        (&files.root, files.immutable),
+        (&shop.path().join("dist"), Immutable::All)
+    );
+    assert_eq!((files.index.len(), &files.fallback), (2, &None));
+    assert_eq!(routes[3].target, Target::Wsgi);
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let shop = Shop::new();
+    let project = loaded(&shop, SMALL).project;
+    let (server, python) = (&project.server, &project.python);
+    assert_eq!(
+        (server.master, server.stop_timeout, server.log_level),
+        (true, Duration::from_secs(30), LogLevel::Info)
+    );
+    assert_eq!((python.threads, python.queue), (4, 512));
+    assert_eq!(
+        (python.body_buffer_bytes, python.response_buffer_bytes),
+        (64 << 10, 256 << 10)
+    );
+    assert_eq!(
+        python.processes,
+        std::thread::available_parallelism().map_or(1, usize::from)
+    );
+    assert_eq!(
+        (&python.chdir, &python.application),
+        (&shop.path().to_owned(), &None)
+    );
+    assert_eq!(project.sites[0].body_limit_bytes, 20 << 20);
+    let Target::Files(files) = &project.sites[0].routes[0].target else {
+        panic!("files")
+    };
+    assert_eq!(
+        (files.index.as_slice(), files.immutable),
+        (&["index.html".to_owned()][..], Immutable::Hashed)
+    );
+}
+
+#[test]
+fn without_a_supervisor_auto_is_one_process() {
+    let shop = Shop::new();
+    assert_eq!(
+        loaded(&shop, &format!("server.master = false\n{SMALL}"))
+            .project
+            .python
+            .processes,
+        1
+    );
+}
+
+#[test]
+fn a_symlink_to_a_release_is_not_resolved() {
+    let shop = Shop::new();
+    std::os::unix::fs::symlink("dist", shop.path().join("current")).expect("linked");
+    let project = loaded(&shop, &SMALL.replace("dist", "current")).project;
+    let Target::Files(files) = &project.sites[0].routes[0].target else {
+        panic!("files")
+    };
+    assert_eq!(files.root, shop.path().join("current"));
+}
+
+#[test]
+fn the_model_survives_the_way_to_a_worker() {
+    let project = loaded(&Shop::new(), WHOLE).project;
+    let json = serde_json::to_string(&project).expect("JSON");
+    assert_eq!(
+        serde_json::from_str::<crate::Project>(&json).expect("a project"),
+        project
+    );
+}
+
+#[test]
+fn show_names_the_layer_of_each_setting_and_hides_secrets() {
+    let shop = Shop::new();
+    let environment = [("APPLIANCE_PYTHON__QUEUE", "7"), ("PATH", "/bin")];
+    let loaded = shop
+        .load(WHOLE, &environment, &["site.0.body_limit=1MB"])
+        .expect("a project");
+    let table = shop.shown(&show(&loaded));
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = table.lines().map(squeeze).collect();
+    for line in [
+        r#"server.stop_timeout = "1m30s" # project.toml:4"#,
+        r#"python.chdir = "/srv/shop/backend" # project.toml:8"#,
+        r#"python.module = "config.wsgi:shop.app" # project.toml:9"#,
+        r#"python.env.DATABASE = "…" # project.toml:12"#,
+        r#"python.env.DJANGO_DEBUG = "0" # project.toml:12"#,
+        r#"python.env.SECRET_KEY = "…" # project.toml:12"#,
+        "python.queue = 7 # environment APPLIANCE_PYTHON__QUEUE",
+        r#"site.0.body_limit = "1MB" # --set"#,
+        r#"site.0.routes."/".immutable = "hashed" # default"#,
+        r#"site.0.routes."/api".wsgi = true # project.toml:32"#,
+    ] {
+        assert!(
+            lines.contains(&line.to_owned()),
+            "no line {line} in\n{table}"
+        );
+    }
+}
+
+#[test]
+fn show_aligns_its_columns() {
+    let shop = Shop::new();
+    let table = show(&loaded(&shop, SMALL));
+    let column = |sign: &str| {
+        let mut at: Vec<_> = table.lines().filter_map(|line| line.find(sign)).collect();
+        at.dedup();
+        at.len()
+    };
+    assert_eq!(
+        (column(" = "), table.lines().count() > 15),
+        (1, true),
+        "{table}"
+    );
+    assert!(table.contains("python.processes"), "{table}");
+    assert!(table.contains("# default, \"auto\"\n"), "{table}");
+}
+
+#[test]
+fn a_report_for_a_terminal_has_colours_and_a_plain_one_has_none() {
+    let report = Shop::new().load("x = 1", &[], &[]).expect_err("a report");
+    assert!(report.render(Colour::Ansi).contains("\u{1b}["));
+    assert!(!report.render(Colour::Plain).contains('\u{1b}'));
+    assert_eq!((report.len(), report.is_empty()), (2, false));
+}
+
+fn unreadable(file: std::path::PathBuf) -> String {
+    load(&Sources {
+        file,
+        ..Sources::default()
+    })
+    .expect_err("a report")
+    .to_string()
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let shop = Shop::new();
+    let report = |name: &str| shop.shown(&unreadable(shop.path().join(name)));
+    assert_eq!(
+        report("nowhere.toml"),
+        "error: /srv/shop/nowhere.toml: no such file: `/srv/shop/nowhere.toml`\n |\n \
+         = help: `appliance serve` takes the path of a project.toml\n"
+    );
+    assert_eq!(
+        report("dist"),
+        "error: /srv/shop/dist: this is a folder, not a project file\n |\n = help: name a project.toml\n"
+    );
+    fs::write(shop.path().join("dist/project.toml"), SMALL).expect("written");
+    assert_eq!(
+        report("dist"),
+        "error: /srv/shop/dist: this is a folder, not a project file\n |\n \
+         = help: name the file in it, `project.toml`\n"
+    );
+    assert_eq!(
+        report("requirements.txt/x"),
+        "error: /srv/shop/requirements.txt/x: cannot be read: Not a directory (os error 20)\n"
+    );
+}
+
+#[test]
+fn text_that_is_not_utf8_is_pointed_at() {
+    let shop = Shop::new();
+    let report = shop
+        .load(b"[server]\nlog_level = \"\xffx\"\n", &[], &[])
+        .expect_err("a report");
+    assert_eq!(
+        shop.shown(&report.to_string()),
+        "error: project.toml:2:14: not UTF-8 text: the byte 0xFF stands for no character\n  \
+         |\n2 | log_level = \"\u{fffd}x\"\n  |              ^\n  |\n  = help: save the file as UTF-8\n"
+    );
+}
+
+#[test]
+fn one_port_for_both_families_and_port_zero_twice_are_no_clash() {
+    let shop = Shop::new();
+    let text = SMALL.replace(
+        "8080",
+        "[\"0.0.0.0:80\", \"[::]:80\", \"0.0.0.0:0\", \"127.0.0.1:0\"]",
+    );
+    assert_eq!(loaded(&shop, &text).project.sites[0].listen.len(), 4);
+}
+
+#[test]
+fn sites_of_one_address_are_told_apart_by_name() {
+    let shop = Shop::new();
+    let named = |name: &str| SMALL.replace("routes", &format!("server_name = \"{name}\"\nroutes"));
+    let text = format!("{}{}{SMALL}", named("a.example"), named("b.example"));
+    assert_eq!(loaded(&shop, &text).project.sites.len(), 3);
+}
