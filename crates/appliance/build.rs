@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the library is made of, relative to the workspace.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "crates/worker",
     "crates/bridge",
     "crates/front",
     "crates/gateway",
+    "crates/log",
     "crates/project",
     "Cargo.toml",
     "Cargo.lock",
@@ -31,8 +32,10 @@ fn main() {
         );
     }
     let library = build(&workspace, &target_dir);
+    // Not `APPLIANCE_…`: cargo passes it on to `cargo run` and `cargo test`, and variables of that
+    // name are settings.
     println!(
-        "cargo:rustc-env=APPLIANCE_WORKER_LIBRARY={}",
+        "cargo:rustc-env=WORKER_LIBRARY={}",
         library.display()
     );
 }

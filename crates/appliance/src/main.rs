@@ -4,7 +4,6 @@
 mod cli;
 mod failure;
 mod library;
-mod log;
 mod summary;
 
 use std::process::ExitCode;
@@ -30,7 +29,7 @@ fn main() -> ExitCode {
 fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<Status, Report> {
     let mut loaded = load(args)?;
     loaded.project.server.master &= !no_supervisor;
-    log::begin(&loaded.project);
+    appliance_log::start(loaded.project.server.log_level.as_str());
     failure::warn(&loaded.warnings);
     let project = loaded.project.clone();
     let served = appliance_supervisor::serve(project, library::BYTES, summary::show);

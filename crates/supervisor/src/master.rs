@@ -23,6 +23,10 @@ use crate::spawn::Launcher;
 /// A worker ends its own requests at `server.stop_timeout`; this much later it is overdue.
 const STOP_MARGIN: Duration = Duration::from_secs(1);
 
+/// A signal that follows the first this closely is the same request: `timeout`, `tini -g` and
+/// shells send theirs to the process and to its group.
+const SAME_REQUEST: Duration = Duration::from_millis(300);
+
 /// The workers and their slots.
 pub(crate) struct Master {
     launcher: Launcher,
@@ -49,6 +53,10 @@ struct Worker {
     state: State,
     since: Instant,
     control: Control,
+    /// Whether it has ever been ready.
+    served: bool,
+    /// Whether it said that every request was finished.
+    drained: bool,
     /// Why it says it cannot serve.
     failure: Option<WorkerFailure>,
 }
@@ -58,7 +66,7 @@ struct Worker {
 pub enum Outcome {
     /// Every running request was finished, or an immediate stop was asked for.
     Stopped,
-    /// A worker was still busy when `server.stop_timeout` had passed, and was killed.
+    /// A worker was still busy when `server.stop_timeout` had passed, or died while it drained.
     Overdue,
 }
 
@@ -111,6 +119,10 @@ impl Master {
             if let Some((worker, exit)) = self.take_in(event) {
                 return Err(StartError::Worker(worker.into_failure(exit)).into());
             }
+            // Its siblings are about to fail in the same way: one traceback is enough.
+            if let Some(failure) = self.take_failure() {
+                return Err(StartError::Worker(failure).into());
+            }
         }
         self.advance_all(Step::StartComplete);
         Ok(version)
@@ -149,17 +161,25 @@ impl Master {
     pub(crate) async fn stop(mut self, signals: &mut Signals) -> Outcome {
         self.ask_all_to_stop().await;
         let timeout = self.launcher.project.server.stop_timeout;
-        let deadline = Instant::now() + timeout + STOP_MARGIN;
+        let asked_at = Instant::now();
+        let deadline = asked_at + timeout + STOP_MARGIN;
+        let mut outcome = Outcome::Stopped;
         while !self.workers.is_empty() {
             tokio::select! {
                 biased;
                 event = self.next_event() => {
+                    if self.leaves_unfinished(&event) {
+                        outcome = Outcome::Overdue;
+                    }
                     self.take_in(event);
                 }
-                again = signals.stop() => if again != Stop::Quit {
-                    tracing::warn!(signal = %again, "stopping at once");
-                    self.kill_all().await;
-                },
+                again = signals.stop() => {
+                    if again != Stop::Quit && asked_at.elapsed() >= SAME_REQUEST {
+                        tracing::warn!(signal = %again, "stopping at once");
+                        self.kill_all().await;
+                        return Outcome::Stopped;
+                    }
+                }
                 () = sleep_until(Some(deadline)) => {
                     self.report_overdue(timeout);
                     self.kill_all().await;
@@ -167,7 +187,15 @@ impl Master {
                 }
             }
         }
-        Outcome::Stopped
+        outcome
+    }
+
+    /// Whether a worker has ended without saying that its requests were finished. (One that
+    /// was killed while it started had none.)
+    fn leaves_unfinished(&self, event: &Event) -> bool {
+        let worker = self.workers.get(&event.worker);
+        matches!(event.what, What::Exited(_))
+            && worker.is_some_and(|worker| worker.served && !worker.drained)
     }
 
     /// A worker that is still importing serves nobody and need not be waited for.
@@ -220,6 +248,10 @@ impl Master {
         }
     }
 
+    fn take_failure(&mut self) -> Option<WorkerFailure> {
+        self.workers.values_mut().find_map(|worker| worker.failure.take())
+    }
+
     fn plan_successor(&mut self, worker: &Worker, exit: Exit) {
         let lifetime = worker.since.elapsed();
         let wait = self.slots[worker.slot].back_off.after_death(lifetime);
@@ -259,6 +291,8 @@ impl Master {
             state: State::Starting,
             since,
             control,
+            served: false,
+            drained: false,
             failure: None,
         };
         self.workers.insert(id, worker);
@@ -284,6 +318,7 @@ impl Worker {
     fn heard(&mut self, message: FromWorker) {
         match message {
             FromWorker::Ready { .. } => {
+                self.served = true;
                 self.state = self.state.after(Step::ReportedReady);
                 let memory = memory::resident_megabytes(self.pid).unwrap_or_default();
                 tracing::info!(
@@ -298,6 +333,7 @@ impl Worker {
                 self.failure = Some(WorkerFailure::Reported { error, key, hint });
             }
             FromWorker::Drained => {
+                self.drained = true;
                 tracing::debug!(worker = self.slot + 1, pid = self.pid, "worker drained");
             }
         }
