@@ -32,8 +32,9 @@ class Wrk:
         self.seconds = seconds
         # Two threads from two connections on: with one thread wrk itself would be the limit.
         threads = min(2, connections)
+        there = [] if cpu is None else ["taskset", "-c", str(cpu)]
         self.process = subprocess.Popen(
-            [*(["taskset", "-c", str(cpu)] if cpu is not None else []), "wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s",
+            [*there, "wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s",
              "--timeout", "10s", "-s", str(hook), url],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
