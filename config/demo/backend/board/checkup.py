@@ -10,7 +10,7 @@ import time
 
 from django.db import connection
 from django.http import StreamingHttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from .models import File, Note
 
@@ -19,7 +19,7 @@ PAUSE_SECONDS = 0.25
 CHUNK_BYTES = 1024 * 1024
 
 
-@require_GET
+@require_safe
 def checkup(request):
     lines = (json.dumps(line) + "\n" for line in report())
     return StreamingHttpResponse(lines, content_type="application/x-ndjson")

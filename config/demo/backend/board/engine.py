@@ -6,16 +6,16 @@ import threading
 
 import django
 from django.http import JsonResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 
-@require_GET
+@require_safe
 def ping(request):
     """The least a Django view can do: the page times it."""
     return JsonResponse({"pid": os.getpid(), "thread": threading.get_native_id()})
 
 
-@require_GET
+@require_safe
 def engine(request):
     environ = request.META
     return JsonResponse(

@@ -4,14 +4,14 @@ import uuid
 
 from django.http import FileResponse, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from .errors import error
 from .models import File
 from .session import forget, owns, remember
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def files(request):
     if request.method == "POST":
         return store(request)
@@ -38,7 +38,7 @@ def file(request, pk):
     return HttpResponse(status=204)
 
 
-@require_GET
+@require_safe
 def download(request, pk):
     """`FileResponse` hands the open file to the server (`wsgi.file_wrapper`), which sends it.
 

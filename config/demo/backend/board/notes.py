@@ -6,7 +6,7 @@ from django.db.models import Count, F, Q
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from .errors import error
 from .forms import NoteForm
@@ -14,14 +14,14 @@ from .models import Note
 from .session import forget, owns, remember
 
 
-@require_GET
+@require_safe
 @ensure_csrf_cookie
 def session(request):
     """Called once by the page: sets the CSRF cookie and says who we think you are."""
     return JsonResponse({"author": request.session.get("author", "")})
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def notes(request):
     return pin(request) if request.method == "POST" else board(request)
 
@@ -55,10 +55,10 @@ def pin(request):
     return JsonResponse(as_json(request, note), status=201)
 
 
-@require_http_methods(["GET", "DELETE"])
+@require_http_methods(["GET", "HEAD", "DELETE"])
 def note(request, pk):
     note = get_object_or_404(Note, pk=pk)
-    if request.method == "GET":
+    if request.method != "DELETE":
         return JsonResponse(as_json(request, note))
     if not owns(request, "notes", pk):
         return error(403, "Only the neighbour who pinned it can take it down.")
