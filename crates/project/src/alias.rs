@@ -7,22 +7,14 @@ use crate::keys::{Key, SECTIONS, Section, TOP};
 const NGINX: &str = "nginx";
 const UWSGI: &str = "uWSGI";
 /// Names that one would guess, and that some key may get.
-const OURS: &str = "";
+pub(crate) const OURS: &str = "";
 
 /// Names that have no key of ours, and what holds instead. Those that have one stand in the table
 /// of keys.
 #[rustfmt::skip]
-static INSTEAD: &[(&str, &str, &str)] = &[
-    (OURS, "request_timeout", "there is no request timeout yet"),
-    (OURS, "max_requests", "workers are not replaced after a number of requests yet"),
-    (OURS, "memory_limit", "there is no memory limit yet"),
-    (OURS, "error_pages", "there are no pages for errors of your own yet"),
-    (OURS, "tls", "there is no TLS yet"),
-    (OURS, "proxy", "there is no proxying to other servers yet"),
-    (OURS, "redirect", "there are no redirects yet"),
-    (OURS, "headers", "there are no header rules yet"),
-    (OURS, "backlog", "the system's own bound holds, `net.core.somaxconn`"),
+pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (UWSGI, "harakiri", "there is no request timeout yet"),
+    (UWSGI, "max-requests", "workers are not replaced after a number of requests yet"),
     (UWSGI, "max-worker-lifetime", "workers are not replaced by age yet"),
     (UWSGI, "reload-on-rss", "workers are not replaced by memory yet"),
     (UWSGI, "reload-on-as", "workers are not replaced by memory yet"),
@@ -88,6 +80,14 @@ static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "limit_req", "there are no rate limits yet"),
     (NGINX, "large_client_header_buffers", "the request head has a fixed bound"),
     (NGINX, "client_header_buffer_size", "the request head has a fixed bound"),
+    (OURS, "request_timeout", "there is no request timeout yet"),
+    (OURS, "memory_limit", "there is no memory limit yet"),
+    (OURS, "error_pages", "there are no pages for errors of your own yet"),
+    (OURS, "tls", "there is no TLS yet"),
+    (OURS, "proxy", "there is no proxying to other servers yet"),
+    (OURS, "redirect", "there are no redirects yet"),
+    (OURS, "headers", "there are no header rules yet"),
+    (OURS, "backlog", "the system's own bound holds, `net.core.somaxconn`"),
 ];
 
 /// What `name`, unknown in `section`, was meant to be. Sure explanations come before guesses: a
@@ -207,7 +207,7 @@ mod tests {
         for (program, name, _) in INSTEAD {
             assert!(!mapped.contains(name), "{name}");
             assert!(
-                seen.insert(name.replace('-', "_")),
+                seen.insert((name, program)),
                 "{program}'s {name} stands twice"
             );
         }

@@ -9,7 +9,7 @@ use crate::Sources;
 use crate::fault::Fault;
 use crate::key_path::KeyPath;
 use crate::overrides;
-use crate::report::{Place, Problem};
+use crate::report::{Place, Problem, boundary};
 use crate::toml::{self, Positions, Span};
 
 /// The key under which every layer hands its table to figment, so that it can be asked for whole.
@@ -164,7 +164,7 @@ impl Layer {
 /// tried to read, a float for `info`, instead of what is missing.
 fn syntax(text: &str, error: &toml_edit::TomlError) -> Problem {
     let span = error.span().unwrap_or_default();
-    let at = text.floor_char_boundary(span.start);
+    let at = boundary(text, span.start);
     let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let before = text[line_start..at].trim_end();
     let rest = text[at..].lines().next().unwrap_or_default().trim();

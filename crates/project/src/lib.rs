@@ -33,6 +33,7 @@ mod toml;
 mod units;
 pub mod wire;
 
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
@@ -56,6 +57,26 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// `key=value` of every `--set`.
     pub overrides: Vec<String>,
+}
+
+impl Sources {
+    /// The file, the flags and this process's environment. In a variable that is not UTF-8,
+    /// `\u{fffd}` stands for what could not be decoded.
+    pub fn of_process(file: PathBuf, overrides: Vec<String>) -> Sources {
+        let settings = |(name, value): (OsString, OsString)| {
+            let name = name.into_string().ok()?;
+            let value = value.to_string_lossy().into_owned();
+            name.starts_with(overrides::PREFIX).then_some((name, value))
+        };
+        let mut environment: Vec<_> = std::env::vars_os().filter_map(settings).collect();
+        // The system's order is no order: of two variables for one key the same one wins always.
+        environment.sort();
+        Sources {
+            file,
+            environment,
+            overrides,
+        }
+    }
 }
 
 /// A project without errors.

@@ -114,7 +114,8 @@ pub struct Hooks {
 /// One `[[site]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Site {
-    /// `listen`: addresses, at least one. A bare port means every IPv4 address.
+    /// `listen`: addresses, at least one. A bare port means every IPv4 address; `[::]` every
+    /// IPv6 address and no IPv4 one (`IPV6_V6ONLY`), so that both may stand side by side.
     pub listen: Vec<SocketAddr>,
     /// `server_name`: lower-case host names without port. Empty: any name. The first site of a
     /// listener also answers names nobody has.
@@ -122,7 +123,8 @@ pub struct Site {
     /// `body_limit`: the largest request body, nginx's `client_max_body_size`. Default 20 MB;
     /// 0 bytes to 1 TB.
     pub body_limit_bytes: u64,
-    /// `routes`, in the order of the file.
+    /// `routes`, in the order of the file; at least one. Never a prefix both with and without
+    /// its final slash.
     pub routes: Vec<Route>,
 }
 

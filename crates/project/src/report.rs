@@ -93,9 +93,17 @@ impl Report {
         Report { texts, problems }
     }
 
-    /// How many problems it holds.
+    /// How many problems it holds, warnings included.
     pub fn len(&self) -> usize {
         self.problems.len()
+    }
+
+    /// How many of them stop the start.
+    pub fn errors(&self) -> usize {
+        self.problems
+            .iter()
+            .filter(|problem| problem.is_error())
+            .count()
     }
 
     /// Whether there is nothing to report.
@@ -164,7 +172,7 @@ fn location(origin: &Origin, text: &str, span: Option<&Range<usize>>) -> String 
 
 /// Line and column from 1, the column in characters, as editors count.
 pub(crate) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(at)];
+    let before = &text[..boundary(text, at)];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = before.matches('\n').count() + 1;
     (line, before[line_start..].chars().count() + 1)
@@ -172,10 +180,19 @@ pub(crate) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 
 /// The first line of the span: a caret under each line of a long list shows less, not more.
 fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
-    let start = text.floor_char_boundary(span.start);
-    let end = text.ceil_char_boundary(span.end.max(start));
+    let start = boundary(text, span.start);
+    let end = boundary(text, span.end).max(start);
     let line = text[start..end]
         .find('\n')
         .map_or(end, |newline| start + newline);
     start..line
+}
+
+/// The nearest start of a character at or before `at`: positions come from a parser of bytes.
+pub(crate) fn boundary(text: &str, at: usize) -> usize {
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    (0..=at.min(text.len()))
+        .rev()
+        .find(is_boundary)
+        .unwrap_or(0)
 }

@@ -128,8 +128,9 @@ pub(crate) fn is_indexed(dict: &Dict) -> bool {
 
 /// The number of a list's key.
 pub(crate) fn index_of(key: &str) -> Option<usize> {
-    let digits = !key.is_empty() && key.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| key.parse().ok())?
+    let index: usize = key.parse().ok()?;
+    // Not `00` or `+1`: two keys must not be the same number.
+    (index.to_string() == key).then_some(index)
 }
 
 #[cfg(test)]

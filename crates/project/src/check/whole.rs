@@ -72,12 +72,11 @@ impl Check<'_, '_> {
         address: SocketAddr,
         key: &impl Fn(&str) -> Option<Entry<'d>>,
     ) {
-        if site.server_name.is_empty() && earlier.server_name.is_empty() {
-            if let Some(listen) = key("listen") {
-                let entry = self.element(&listen, address);
-                self.reader
-                    .fault_at(Fault::TwoUnnamed { address, other }, &entry);
-            }
+        let both_unnamed = site.server_name.is_empty() && earlier.server_name.is_empty();
+        if let (true, Some(listen)) = (both_unnamed, key("listen")) {
+            let entry = self.element(&listen, address);
+            self.reader
+                .fault_at(Fault::TwoUnnamed { address, other }, &entry);
         }
         let Some(names) = key("server_name") else {
             return;

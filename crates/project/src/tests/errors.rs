@@ -41,7 +41,7 @@ fn every_message_is_as_written_down() {
 fn check(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).expect("readable");
     let (end, cases) = parse(&text);
-    let mut anew = format!("{end}");
+    let mut anew = end.to_owned();
     let mut differences = String::new();
     for case in cases {
         let report = run(case.sources, end);

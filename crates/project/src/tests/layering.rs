@@ -1,8 +1,8 @@
 //! Defaults, file, environment, `--set`: the later wins, key by key.
 
 use super::fixture::Shop;
-use crate::Project;
 use crate::model::Target;
+use crate::{Project, Sources};
 
 const FILE: &str = "[python]\nthreads = 2\n[[site]]\nlisten = 8080\nroutes.\"/\" = { files = \"dist\" }\n\
                     [[site]]\nlisten = 8081\nroutes.\"/\" = { files = \"media\" }\n";
@@ -148,5 +148,20 @@ fn other_variables_are_none_of_our_business() {
             .python
             .threads,
         2
+    );
+}
+
+#[test]
+fn the_process_itself_is_a_source() {
+    let sources = Sources::of_process("project.toml".into(), vec!["a=1".into()]);
+    assert!(
+        sources
+            .environment
+            .iter()
+            .all(|(name, _)| name.starts_with("APPLIANCE_"))
+    );
+    assert_eq!(
+        (sources.file.to_str(), sources.overrides.len()),
+        (Some("project.toml"), 1)
     );
 }
