@@ -15,7 +15,7 @@ pub struct Setting {
 }
 
 /// Values longer than this do not push every other line's comment to the right.
-const WIDEST: usize = 48;
+const WIDEST: usize = 64;
 
 /// One line a setting, `key = value  # layer`, in columns.
 pub fn show(loaded: &Loaded) -> String {
