@@ -29,7 +29,10 @@ fn main() -> ExitCode {
 fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<Status, Report> {
     let mut loaded = load(args)?;
     loaded.project.server.master &= !no_supervisor;
-    appliance_log::start(loaded.project.server.log_level.as_str());
+    appliance_log::start(
+        "supervisor".into(),
+        loaded.project.server.log_level.as_str(),
+    );
     failure::warn(&loaded.warnings);
     let project = loaded.project.clone();
     let served = appliance_supervisor::serve(project, library::BYTES, summary::show);

@@ -74,9 +74,10 @@ impl Call {
 impl Label {
     fn log(&self, py: Python<'_>, what: &'static str, error: &PyErr) {
         tracing::error!(
-            request = %format_args!("{} {}", self.method, self.target),
-            id = %self.id,
-            "{what}\n{}",
+            "{what}: {} {} (request {})\n{}",
+            self.method,
+            self.target,
+            self.id,
             traceback::format(py, error)
         );
     }

@@ -8,7 +8,11 @@ pub(crate) fn format(py: Python<'_>, error: &PyErr) -> String {
     let lines = || -> PyResult<String> {
         let lines: Vec<String> = py
             .import("traceback")?
-            .call_method1("format_exception", (error.value(py),))?
+            .call_method1(
+                "format_exception",
+                // The value alone would do, but only a raised one is sure to hold its traceback.
+                (error.get_type(py), error.value(py), error.traceback(py)),
+            )?
             .extract()?;
         Ok(lines.concat())
     };

@@ -60,7 +60,7 @@ fn start_and_serve(
         listeners,
         ..
     } = assignment;
-    appliance_log::start(project.server.log_level.as_str());
+    appliance_log::start(format!("worker {slot}"), project.server.log_level.as_str());
     std::env::set_current_dir(&project.python.chdir).map_err(|error| {
         Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
     })?;

@@ -1,0 +1,29 @@
+# Every command a contributor runs. `just` lists them.
+
+_default:
+    @just --list
+
+# Format everything
+fmt:
+    cargo fmt --all
+
+# Formatting and clippy, warnings denied
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- --deny warnings
+
+# Every test: the README's second command
+test *ARGS:
+    tests/run {{ ARGS }}
+
+# Compare with nginx + uWSGI, Granian and bjoern
+bench *ARGS:
+    tests/bench/run {{ ARGS }}
+
+# The demo, as the README's first command runs it
+run:
+    cargo run --release -- serve config/demo/project.toml
+
+# What continuous integration runs
+ci:
+    .ci/run
