@@ -136,10 +136,13 @@ where
     let body = match reply.body {
         ReplyBody::Stream(stream) => Body::new(stream),
         ReplyBody::File { file, offset, len } => {
-            head.headers
+            let declared = head
+                .headers
                 .entry(CONTENT_LENGTH)
                 .or_insert_with(|| HeaderValue::from(len));
-            file_body(file, offset, len, request)
+            // Never more than that: see `file_body`.
+            let declared = declared.to_str().ok().and_then(|text| text.parse().ok());
+            file_body(file, offset, len.min(declared.unwrap_or(len)), request)
         }
     };
     Response::from_parts(head, body)

@@ -22,6 +22,9 @@ const PIECE: u64 = 256 << 10;
 /// `len` bytes of `file` from `offset` on. The body fails if the file turns out to be shorter,
 /// which cuts the connection: the client sees that the response is incomplete.
 ///
+/// `len` must not exceed the response's Content-Length: hyper would cut a stand-in at its end, and
+/// the end is what says which file it stands for (see [`sendfile`]).
+///
 /// `request` are the request's extensions: with [`Sendfile`] in them the kernel copies the bytes.
 pub fn file_body(
     file: impl Into<Arc<File>>,
