@@ -12,22 +12,23 @@ mod paths;
 mod route;
 mod server;
 mod site;
+mod sites;
 mod url_path;
 mod whole;
 
 use std::path::PathBuf;
 
-use figment::value::{Dict, Value};
+use figment::value::Dict;
 
 use crate::Setting;
 use crate::fault::Fault;
 use crate::key_path::KeyPath;
-use crate::keys::{HOOKS, PYTHON, SERVER, SITE, Section, TOP};
-use crate::layers::{FILE, Layers, Origin};
-use crate::model::{Project, Site};
+use crate::keys::{HOOKS, PYTHON, SERVER, Section, TOP};
+use crate::layers::Layers;
+use crate::model::Project;
 use crate::reader::{Reader, Table};
-use crate::report::{Place, Problem};
-use crate::toml::{index_of, is_indexed};
+use crate::report::Problem;
+use crate::toml::is_indexed;
 
 /// The project, if nothing is wrong with it, and every setting that could be read.
 pub(crate) fn project(
@@ -79,12 +80,14 @@ impl Check<'_, '_> {
         self.hooks = hooks
             .as_ref()
             .is_some_and(|hooks| !hooks.before_start.is_empty());
-        let sites = self.sites(&top);
-        if let Some(sites) = &sites {
-            self.across_sites(sites, &top);
-        }
+        let (sites, all_good) = self.sites(&top);
+        self.across_sites(&sites, &top);
         self.application_of_routes(&top);
-        let sites = sites?.into_iter().map(|(_, site)| site).collect();
+        let sites = all_good
+            .then_some(sites)?
+            .into_iter()
+            .map(|(_, site)| site)
+            .collect();
         Some(Project {
             file,
             server: server?,
@@ -120,101 +123,5 @@ impl Check<'_, '_> {
         };
         self.reader.known_keys(&table);
         Some(table)
-    }
-
-    /// Every site with its number; none if one of them is wrong.
-    fn sites(&mut self, top: &Table<'_>) -> Option<Vec<(usize, Site)>> {
-        let dict = match top.dict.get("site") {
-            None => {
-                self.reader.error(
-                    Fault::NoSite,
-                    Place {
-                        layer: FILE,
-                        span: None,
-                    },
-                );
-                return None;
-            }
-            Some(_) => self.reader.table(top, "site")?,
-        };
-        let mut numbered: Vec<(usize, &str, &Value)> = Vec::new();
-        let mut good = true;
-        for (key, value) in dict {
-            match index_of(key) {
-                Some(index) => numbered.push((index, key, value)),
-                None => good = self.not_a_site(&top.path.join("site").join(key.as_str()), value),
-            }
-        }
-        numbered.sort_by_key(|(index, ..)| *index);
-        let mut sites = Vec::new();
-        for (position, (index, key, value)) in numbered.into_iter().enumerate() {
-            let path = top.path.join("site").join(key);
-            let site = match index == position {
-                true => self.one_site(&path, value),
-                false => self.no_such_site(&path, value, key, position),
-            };
-            match site {
-                Some(site) => sites.push((index, site)),
-                None => good = false,
-            }
-        }
-        good.then_some(sites)
-    }
-
-    fn one_site(&mut self, path: &KeyPath, value: &Value) -> Option<Site> {
-        match value {
-            Value::Dict(_, dict) => {
-                let table = Table {
-                    path: path.clone(),
-                    section: &SITE,
-                    dict,
-                };
-                self.reader.known_keys(&table);
-                self.site(&table, value)
-            }
-            other => {
-                let entry = crate::reader::Entry {
-                    path: path.clone(),
-                    value: other,
-                };
-                self.reader.expected(&entry, path.clone(), "a table".into());
-                None
-            }
-        }
-    }
-
-    /// A key of a site where its number should be.
-    fn not_a_site(&mut self, path: &KeyPath, value: &Value) -> bool {
-        let place = self.reader.key_place(path, value);
-        let in_file = matches!(self.reader.layers.get(place.layer).origin, Origin::File(_));
-        match (in_file, path.parent()) {
-            (true, Some(site)) => {
-                let place = Place {
-                    layer: place.layer,
-                    span: self.reader.header_place(&site, value).span,
-                };
-                self.reader.error(Fault::SingleSite, place);
-            }
-            _ => self.reader.error(Fault::SiteWithoutNumber, place),
-        }
-        false
-    }
-
-    fn no_such_site(
-        &mut self,
-        path: &KeyPath,
-        value: &Value,
-        key: &str,
-        sites: usize,
-    ) -> Option<Site> {
-        let place = self.reader.key_place(path, value);
-        self.reader.error(
-            Fault::NoSuchSite {
-                number: key.to_owned(),
-                sites,
-            },
-            place,
-        );
-        None
     }
 }
