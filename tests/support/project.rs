@@ -60,6 +60,15 @@ impl Project {
         })
     }
 
+    /// One with these `[[site]]`s and, for `wsgi` routes, `app.py`, in one worker.
+    pub fn with_sites(app: &str, python: &str, sites: &str) -> Project {
+        let test_python = python_settings();
+        let toml = format!(
+            "[python]\nmodule = \"app\"\nprocesses = 1\n{test_python}\n{python}\n\n{sites}"
+        );
+        Project::new(&toml).file("app.py", app)
+    }
+
     /// Adds a file, its folders included.
     pub fn file(self, name: &str, text: impl AsRef<[u8]>) -> Project {
         let path = self.path(name);
