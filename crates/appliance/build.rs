@@ -34,10 +34,7 @@ fn main() {
     let library = build(&workspace, &target_dir);
     // Not `APPLIANCE_…`: cargo passes it on to `cargo run` and `cargo test`, and variables of that
     // name are settings.
-    println!(
-        "cargo:rustc-env=WORKER_LIBRARY={}",
-        library.display()
-    );
+    println!("cargo:rustc-env=WORKER_LIBRARY={}", library.display());
 }
 
 /// Runs the nested build and returns the library's path. Its messages go to standard error,

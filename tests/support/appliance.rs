@@ -181,6 +181,14 @@ impl Appliance {
         send_signal(pid, signal);
     }
 
+    /// The project of a server that has ended.
+    #[track_caller]
+    pub fn into_project(mut self) -> Project {
+        assert!(self.ended.is_some(), "it still runs");
+        // A value with a destructor cannot be taken apart.
+        std::mem::replace(&mut self.project, Project::new(""))
+    }
+
     /// Waits for the end. Its status: the exit status, or minus the signal.
     #[track_caller]
     pub fn wait(&mut self) -> i32 {

@@ -32,7 +32,6 @@ fn picture(started: &Started<'_>) -> String {
 }
 
 fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
-    let python = &started.project.python;
     let version = env!("CARGO_PKG_VERSION");
     let after = started.after.as_millis();
     writeln!(
@@ -52,20 +51,7 @@ fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
         "python",
         format_args!("{reported}  {DIM}{interpreter}{DIM:#}"),
     )?;
-    let processes = if started.python.is_some() {
-        python.processes
-    } else {
-        1
-    };
-    row(
-        out,
-        "workers",
-        format_args!(
-            "{} × {}",
-            counted(processes, "process", "processes"),
-            counted(python.threads, "thread", "threads")
-        ),
-    )?;
+    row(out, "workers", format_args!("{}", workers(started)))?;
     row(
         out,
         "log",
@@ -80,6 +66,19 @@ fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
         format_args!("Ctrl-C  {DIM}or kill {}{DIM:#}", std::process::id()),
     )?;
     writeln!(out)
+}
+
+/// `2 processes × 4 threads  38 MB each`.
+fn workers(started: &Started<'_>) -> String {
+    let python = &started.project.python;
+    let alone = started.python.is_none();
+    let processes = if alone { 1 } else { python.processes };
+    let processes = counted(processes, "process", "processes");
+    let threads = counted(python.threads, "thread", "threads");
+    match started.worker_memory_mb {
+        Some(megabytes) => format!("{processes} × {threads}  {DIM}{megabytes} MB each{DIM:#}"),
+        None => format!("{processes} × {threads}"),
+    }
 }
 
 /// The site's name, if there is more than one, then its routes in columns.

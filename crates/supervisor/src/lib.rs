@@ -60,6 +60,8 @@ pub struct Started<'a> {
     pub addresses: Vec<SocketAddr>,
     /// `3.11.7 (CPython)`; none when this process is about to become the worker.
     pub python: Option<String>,
+    /// Resident memory of the largest worker, in MB; none likewise.
+    pub worker_memory_mb: Option<u64>,
     /// The interpreter.
     pub interpreter: PathBuf,
     /// Since the start began.
@@ -166,6 +168,7 @@ impl Start {
             project: &self.launcher.project,
             addresses: self.listeners.addresses(),
             python: None,
+            worker_memory_mb: None,
             interpreter: self.launcher.python.clone(),
             after: self.began.elapsed(),
         });

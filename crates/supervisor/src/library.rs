@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::sys;
+use crate::sys::{self, Execution};
 
 /// The worker library, open for as long as workers are started.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Library {
 }
 
 fn in_memory(bytes: &[u8]) -> io::Result<File> {
-    let mut file = sys::memory_file(c"appliance_worker")?;
+    let mut file = sys::memory_file(c"appliance_worker", Execution::Allowed)?;
     file.write_all(bytes)?;
     sys::may_execute(&file)?;
     sys::seal(&file)?;
@@ -141,7 +141,7 @@ mod tests {
         let missing = parent.path().join("missing");
         assert!(in_folder_of(BYTES, &[missing.clone(), parent.path().to_owned()]).is_ok());
 
-        let tried = in_folder_of(BYTES, &[missing.clone()]).unwrap_err();
+        let tried = in_folder_of(BYTES, std::slice::from_ref(&missing)).unwrap_err();
         let error = LibraryError {
             memory: io::Error::from_raw_os_error(libc::EACCES),
             tried,

@@ -53,6 +53,8 @@ struct Worker {
     state: State,
     since: Instant,
     control: Control,
+    /// What it took when it became ready.
+    memory_mb: u64,
     /// Whether it has ever been ready.
     served: bool,
     /// Whether it said that every request was finished.
@@ -117,6 +119,9 @@ impl Master {
                 version.clone_from(python);
             }
             if let Some((worker, exit)) = self.take_in(event) {
+                if let Some(stop) = stop_behind(exit, signals).await {
+                    return Err(Halt::Stopped(stop));
+                }
                 return Err(StartError::Worker(worker.into_failure(exit)).into());
             }
             // Its siblings are about to fail in the same way: one traceback is enough.
@@ -134,6 +139,7 @@ impl Master {
             project: &self.launcher.project,
             addresses: self.listeners.addresses(),
             python: Some(python),
+            worker_memory_mb: self.workers.values().map(|worker| worker.memory_mb).max(),
             interpreter: self.launcher.python.clone(),
             after,
         }
@@ -249,7 +255,9 @@ impl Master {
     }
 
     fn take_failure(&mut self) -> Option<WorkerFailure> {
-        self.workers.values_mut().find_map(|worker| worker.failure.take())
+        self.workers
+            .values_mut()
+            .find_map(|worker| worker.failure.take())
     }
 
     fn plan_successor(&mut self, worker: &Worker, exit: Exit) {
@@ -291,6 +299,7 @@ impl Master {
             state: State::Starting,
             since,
             control,
+            memory_mb: 0,
             served: false,
             drained: false,
             failure: None,
@@ -320,12 +329,12 @@ impl Worker {
             FromWorker::Ready { .. } => {
                 self.served = true;
                 self.state = self.state.after(Step::ReportedReady);
-                let memory = memory::resident_megabytes(self.pid).unwrap_or_default();
+                self.memory_mb = memory::resident_megabytes(self.pid).unwrap_or_default();
                 tracing::info!(
                     worker = self.slot + 1,
                     pid = self.pid,
                     after_ms = self.since.elapsed().as_millis(),
-                    memory_mb = memory,
+                    memory_mb = self.memory_mb,
                     "worker ready"
                 );
             }
@@ -363,6 +372,18 @@ impl Worker {
         if wait > Duration::ZERO {
             tracing::warn!(worker = self.slot + 1, wait = ?wait, "starting the next worker after a pause");
         }
+    }
+}
+
+/// A terminal or service manager signals all processes alike, and a worker that is still
+/// importing dies of it: then the same signal is here, or about to be.
+async fn stop_behind(exit: Exit, signals: &mut Signals) -> Option<Stop> {
+    const SOON: Duration = Duration::from_millis(200);
+    match exit {
+        Exit::Signal(libc::SIGINT | libc::SIGTERM | libc::SIGQUIT | libc::SIGHUP) => {
+            tokio::time::timeout(SOON, signals.stop()).await.ok()
+        }
+        _ => None,
     }
 }
 

@@ -12,13 +12,18 @@ use appliance_project::Project;
 use appliance_project::wire::{Listener, WorkerSpec};
 
 use crate::library::Library;
-use crate::sys::{self, Inheritance};
+use crate::sys::{self, Execution, Inheritance};
 
-/// What the interpreter runs. `threading` must see the main thread before any other attaches;
-/// `-c` put the working folder first on `sys.path`, where a `threading.py` of the application
-/// would shadow Python's own (the worker adds `python.chdir` later). `sys.argv` is cleaned for
-/// applications that look for command-line options.
+/// What the interpreter runs, in the order of its statements:
+///
+/// - `-c` put the working folder first on `sys.path`, where a `threading.py` of the application
+///   would shadow Python's own (the worker adds `python.chdir` later);
+/// - Python's handler of SIGINT would raise KeyboardInterrupt when the worker is done: a Ctrl-C
+///   is for the supervisor to mind;
+/// - `threading` must see the main thread before any other thread attaches;
+/// - applications that look for command-line options find none.
 const BOOT: &str = "import sys; sys.path[:] = filter(None, sys.path); \
+import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
 import threading, importlib.machinery as machinery, importlib.util as util; \
 _, _, library, spec = sys.argv; sys.argv[:] = ['appliance']; \
 loader = machinery.ExtensionFileLoader('appliance_worker', library); \
@@ -70,7 +75,7 @@ impl Launcher {
             listeners,
             control,
         };
-        let mut file = sys::memory_file(c"appliance_worker_spec")?;
+        let mut file = sys::memory_file(c"appliance_worker_spec", Execution::Denied)?;
         file.write_all(&serde_json::to_vec(&spec)?)?;
         keep.extend([self.library.fd(), file.as_raw_fd()]);
         keep.extend(control);

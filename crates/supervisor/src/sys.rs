@@ -11,8 +11,16 @@ use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Since Linux 6.3: the descriptor may be executed from whatever `vm.memfd_noexec` says by default.
-const MFD_EXEC: libc::c_uint = 0x10;
+/// Whether code may be executed from a memory file. Linux 6.3 wants it said, and where
+/// `vm.memfd_noexec` is 2 it refuses files of which it was not denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Execution {
+    /// `MFD_NOEXEC_SEAL`.
+    Denied = 0x8,
+    /// `MFD_EXEC`.
+    Allowed = 0x10,
+}
 
 /// What a child must know of the calling process before it executes its program.
 pub(crate) struct Inheritance {
@@ -64,11 +72,11 @@ pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// A memory file that can be sealed, and, where the kernel knows the flag, executed from.
-pub(crate) fn memory_file(name: &std::ffi::CStr) -> io::Result<File> {
+/// A memory file that can be sealed.
+pub(crate) fn memory_file(name: &std::ffi::CStr, execution: Execution) -> io::Result<File> {
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    match memfd_create(name, flags | MFD_EXEC) {
-        // Before Linux 6.3 the flag was unknown and every memory file executable.
+    match memfd_create(name, flags | execution as libc::c_uint) {
+        // Before Linux 6.3 the flags were unknown and every memory file executable.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => memfd_create(name, flags),
         other => other,
     }
