@@ -221,6 +221,7 @@ fn a_signal_to_the_whole_group_stops_as_gracefully() {
     assert_eq!(connection.response().status, 200);
     assert_eq!(site.wait(), 0);
     assert!(!site.log().contains("worker died"), "{}", site.log());
+    assert!(!site.log().contains("KeyboardInterrupt"), "{}", site.log());
 }
 
 #[test]
@@ -360,6 +361,109 @@ fn a_second_server_does_not_share_the_port_of_the_first() {
         )
     );
     assert_eq!(finished.status, 3);
+}
+
+/// Denies, by seccomp, memory files from which code may be executed, then becomes the command it
+/// is given: what `vm.memfd_noexec=2` does, without the privilege to set that.
+const DENY_EXECUTION_FROM_MEMORY: &str = r#"
+import ctypes, os, platform, struct, sys
+
+MEMFD_CREATE = {"x86_64": 319, "aarch64": 279}[platform.machine()]
+MFD_EXEC, EACCES = 0x10, 13
+
+def operation(code, value, if_true=0, if_false=0):
+    return struct.pack("HBBI", code, if_true, if_false, value)
+
+program = b"".join([
+    operation(0x20, 0),                      # the system call's number
+    operation(0x15, MEMFD_CREATE, 0, 3),     # another one: allow
+    operation(0x20, 24),                     # its second argument: the flags
+    operation(0x45, MFD_EXEC, 0, 1),         # without MFD_EXEC: allow
+    operation(0x06, 0x00050000 | EACCES),
+    operation(0x06, 0x7FFF0000),
+])
+
+class Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("program", ctypes.c_char_p)]
+
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0       # PR_SET_NO_NEW_PRIVS
+denial = Filter(len(program) // 8, program)
+assert libc.prctl(22, 2, ctypes.byref(denial)) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+
+#[test]
+fn where_memory_may_not_be_executed_the_library_lies_in_a_file_without_a_name() {
+    let project = Project::wsgi(HELLO).file("deny.py", DENY_EXECUTION_FROM_MEMORY);
+    let temporary = project.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut command = std::process::Command::new(support::test_interpreter());
+    command
+        .arg("deny.py")
+        .args([env!("CARGO_BIN_EXE_appliance"), "serve", "project.toml"])
+        .current_dir(project.path(""))
+        .env_remove("APPLIANCE_TEST_PYTHON")
+        .env("TMPDIR", &temporary);
+    let mut site = Appliance::spawn(project, command);
+    site.wait_until_ready();
+    assert_eq!(site.get("/").body(), b"hello");
+    // A file that was mapped from memory would be called `/memfd:appliance_worker (deleted)`.
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", site.workers()[0])).unwrap();
+    let from = maps
+        .lines()
+        .find(|line| line.contains("appliance_worker"))
+        .unwrap();
+    assert!(from.contains(temporary.to_str().unwrap()), "{from}");
+    assert!(from.ends_with("/appliance_worker.so (deleted)"), "{from}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn exit_statuses_tell_what_went_wrong() {
+    let project = Project::wsgi(HELLO);
+    let status = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_appliance"));
+        command
+            .args(arguments)
+            .current_dir(project.path(""))
+            .env_remove("APPLIANCE_TEST_PYTHON");
+        support::Finished::of(command).status
+    };
+    assert_eq!(status(&["check"]), 0);
+    assert_eq!(status(&["check", "gone.toml"]), 1);
+    assert_eq!(status(&["serve", "gone.toml"]), 1);
+    assert_eq!(status(&["serve", "--set", "python.processes=0"]), 1);
+    assert_eq!(status(&["serve", "--no-such-flag"]), 2);
+    assert_eq!(status(&["serve", "--set", "python.module=gone"]), 3);
+    assert_eq!(
+        status(&["serve", "--no-supervisor", "--set", "python.module=gone"]),
+        3
+    );
+}
+
+#[test]
+fn a_missing_folder_of_files_stops_the_start() {
+    let project = Project::files(&[]);
+    std::fs::remove_dir_all(project.path("dist")).unwrap();
+    let finished = project.serve_in_vain();
+    let first = finished.stderr.lines().next().unwrap();
+    assert!(first.starts_with("error: project.toml:"), "{first}");
+    assert!(
+        first.contains(&format!("`{}`", project.path("dist").display())),
+        "{first}"
+    );
+    assert_eq!(finished.status, 1);
+}
+
+#[test]
+fn ctrl_c_ends_a_lone_worker_without_a_traceback() {
+    let mut site = Appliance::launch(Project::wsgi(HELLO), &["--no-supervisor"]);
+    site.wait_until_listening();
+    assert_eq!(site.get("/").status, 200);
+    site.signal(libc::SIGINT);
+    assert_eq!(site.wait(), 0);
+    assert!(!site.log().contains("KeyboardInterrupt"), "{}", site.log());
 }
 
 #[test]

@@ -55,6 +55,11 @@ impl Appliance {
     pub fn launch(project: Project, arguments: &[&str]) -> Appliance {
         let mut command = project.command("serve");
         command.args(arguments);
+        Appliance::spawn(project, command)
+    }
+
+    /// Starts a server by a command of the test's own and waits for nothing.
+    pub fn spawn(project: Project, mut command: Command) -> Appliance {
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

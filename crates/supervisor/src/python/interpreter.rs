@@ -78,20 +78,25 @@ pub(crate) fn probe(python: &Path, key: &'static str) -> Result<Probe, PythonErr
         .stdin(Stdio::null())
         .output()
         .map_err(|error| not_runnable(error.to_string()))?;
-    // Python 2 does not know `-I`; its last line of complaint is the reason.
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let complaint = complaint
-        .trim_end()
-        .lines()
-        .next_back()
-        .unwrap_or("it printed nothing");
     if !output.status.success() {
-        return Err(not_runnable(complaint.to_owned()));
+        return Err(not_runnable(reason_in(&complaint)));
     }
     let probe: Probe = serde_json::from_slice(&output.stdout)
         .map_err(|_| not_runnable("it does not answer like Python".to_owned()))?;
     check(python, key, &probe)?;
     Ok(probe)
+}
+
+/// A traceback ends with its reason, everything else begins with it. (Python 2: `Unknown option:
+/// -I`, and then its usage.)
+fn reason_in(complaint: &str) -> String {
+    let mut lines = complaint.lines().filter(|line| !line.trim().is_empty());
+    let reason = match complaint.starts_with("Traceback") {
+        true => lines.next_back(),
+        false => lines.next(),
+    };
+    reason.unwrap_or("it printed nothing").to_owned()
 }
 
 fn check(python: &Path, key: &'static str, probe: &Probe) -> Result<(), PythonError> {
