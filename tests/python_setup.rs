@@ -1,6 +1,8 @@
 //! From a project file to an interpreter that can import the application, and every way in
 //! which that fails: each message whole.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! What users rely on while the server lives: it starts, replaces what dies, and stops as asked.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::net::TcpListener;
@@ -336,7 +338,8 @@ fn a_taken_port_names_its_owner() {
     assert_eq!(
         finished.message(),
         format!(
-            "error: cannot listen on `{address}`: process {pid} (`{}`) has it\n\
+            "error: cannot listen on `{address}`: process {pid} (`{}`) has it\n \
+             --> project.toml:8: site.0.listen = [\"{address}\"]\n\
              hint: stop it (`kill {pid}`) or choose another port\n",
             name.trim()
         )
@@ -356,7 +359,8 @@ fn a_second_server_does_not_share_the_port_of_the_first() {
     assert_eq!(
         finished.message(),
         format!(
-            "error: cannot listen on `{address}`: process {pid} (`appliance`) has it\n\
+            "error: cannot listen on `{address}`: process {pid} (`appliance`) has it\n \
+             --> project.toml:8: site.0.listen = [\"{address}\"]\n\
              hint: stop it (`kill {pid}`) or choose another port\n"
         )
     );

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
-use appliance_project::{Colour, Report, Setting};
+use appliance_project::{Colour, Loaded, Report, Setting};
 use appliance_supervisor::StartError;
 
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
@@ -30,8 +30,8 @@ pub(crate) fn warn(warnings: &Report) {
 }
 
 /// A server that did not start.
-pub(crate) fn show(error: &StartError, settings: &[Setting]) {
-    anstream::eprint!("{}", text(error, settings));
+pub(crate) fn show(error: &StartError, loaded: &Loaded) {
+    anstream::eprint!("{}", text(error, loaded));
 }
 
 /// ```text
@@ -39,10 +39,11 @@ pub(crate) fn show(error: &StartError, settings: &[Setting]) {
 ///  --> project.toml:3: python.module = "shop.wsgi"
 /// hint: `python.chdir` is the folder which holds `shop/`
 /// ```
-fn text(error: &StartError, settings: &[Setting]) -> String {
+fn text(error: &StartError, loaded: &Loaded) -> String {
     let mut text = format!("{ERROR}error{ERROR:#}: {error}\n");
-    let key = error.key().unwrap_or_default();
-    let setting = settings
+    let key = error.key(&loaded.project).unwrap_or_default();
+    let setting = loaded
+        .settings
         .iter()
         .find(|setting| setting.key.to_string() == key);
     // Writing to a string cannot fail.

@@ -40,7 +40,7 @@ fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<Status, Report> {
         Ok(Outcome::Stopped) => Status::Done,
         Ok(Outcome::Overdue) => Status::Overdue,
         Err(error) => {
-            failure::show(&error, &loaded.settings);
+            failure::show(&error, &loaded);
             Status::NotStarted
         }
     })

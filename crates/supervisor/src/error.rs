@@ -5,6 +5,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use appliance_project::Project;
+use appliance_project::model::Site;
+
 use crate::control::Exit;
 use crate::hooks::HookError;
 use crate::library::LibraryError;
@@ -58,13 +61,17 @@ pub enum WorkerFailure {
 }
 
 impl StartError {
-    /// The key of project.toml at fault: `python.virtualenv`.
-    pub fn key(&self) -> Option<&str> {
+    /// The key of project.toml at fault, as `--set` takes it: `python.virtualenv`.
+    pub fn key(&self, project: &Project) -> Option<String> {
         match self {
-            StartError::Python(error) => Some(error.key()),
-            StartError::Hook(_) => Some("hooks.before_start"),
-            StartError::Bind(_) => Some("site.listen"),
-            StartError::Worker(WorkerFailure::Reported { key, .. }) => Some(key),
+            StartError::Python(error) => Some(error.key().to_owned()),
+            StartError::Hook(_) => Some("hooks.before_start".to_owned()),
+            StartError::Bind(error) => {
+                let wants = |site: &Site| site.listen.contains(&error.address());
+                let site = project.sites.iter().position(wants)?;
+                Some(format!("site.{site}.listen"))
+            }
+            StartError::Worker(WorkerFailure::Reported { key, .. }) => Some(key.clone()),
             _ => None,
         }
     }

@@ -151,6 +151,11 @@ impl BindError {
         }
     }
 
+    /// Which, as in project.toml.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What to do.
     pub fn hint(&self) -> Option<String> {
         let port = self.address.port();

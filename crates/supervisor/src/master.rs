@@ -330,13 +330,7 @@ impl Worker {
                 self.served = true;
                 self.state = self.state.after(Step::ReportedReady);
                 self.memory_mb = memory::resident_megabytes(self.pid).unwrap_or_default();
-                tracing::info!(
-                    worker = self.slot + 1,
-                    pid = self.pid,
-                    after_ms = self.since.elapsed().as_millis(),
-                    memory_mb = self.memory_mb,
-                    "worker ready"
-                );
+                self.report_ready();
             }
             FromWorker::Failed { error, key, hint } => {
                 self.failure = Some(WorkerFailure::Reported { error, key, hint });
@@ -346,6 +340,16 @@ impl Worker {
                 tracing::debug!(worker = self.slot + 1, pid = self.pid, "worker drained");
             }
         }
+    }
+
+    fn report_ready(&self) {
+        tracing::info!(
+            worker = self.slot + 1,
+            pid = self.pid,
+            after_ms = self.since.elapsed().as_millis(),
+            memory_mb = self.memory_mb,
+            "worker ready"
+        );
     }
 
     fn into_failure(self, exit: Exit) -> WorkerFailure {

@@ -32,7 +32,7 @@ impl Progress {
         if self.live {
             self.replace_live_line(line);
         } else {
-            tracing::info!("{line}");
+            tracing::info!("{}", line.trim());
         }
         if self.kept.len() == KEPT {
             self.kept.pop_front();

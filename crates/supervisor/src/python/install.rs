@@ -126,6 +126,8 @@ impl Setup<'_> {
                 "install",
                 "--disable-pip-version-check",
                 "--no-input",
+                // One line of progress is ours to draw.
+                "--progress-bar=off",
                 "-r",
             ])
             .arg(self.file);
