@@ -499,6 +499,8 @@ fn of_two_starts_at_once_one_installs_and_the_other_waits() {
     let mut first = Appliance::launch(project, &[]);
     first.wait_for_log("creating the virtualenv");
     let mut second = Command::new(env!("CARGO_BIN_EXE_appliance"));
+    // `APPLIANCE_…` are settings; this one is the tests' own.
+    second.env_remove("APPLIANCE_TEST_PYTHON");
     second.args([
         "serve",
         "project.toml",

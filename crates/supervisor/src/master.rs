@@ -6,6 +6,7 @@
 //!    is killed.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use appliance_project::wire::{FromWorker, ToWorker};
@@ -33,6 +34,8 @@ pub(crate) struct Master {
     listeners: Listeners,
     slots: Vec<Slot>,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Until the start is complete, if a summary will tell of it.
+    in_summary: bool,
     /// Workers ever started.
     started: u64,
     events: UnboundedReceiver<Event>,
@@ -53,6 +56,8 @@ struct Worker {
     state: State,
     since: Instant,
     control: Control,
+    /// Whether it belongs to the start that the summary on a terminal is about.
+    in_summary: bool,
     /// What it took when it became ready.
     memory_mb: u64,
     /// Whether it has ever been ready.
@@ -81,6 +86,7 @@ impl Master {
             listeners,
             slots: (0..slots).map(|_| Slot::default()).collect(),
             workers: BTreeMap::new(),
+            in_summary: std::io::stderr().is_terminal(),
             started: 0,
             events,
             reporter,
@@ -130,6 +136,7 @@ impl Master {
             }
         }
         self.advance_all(Step::StartComplete);
+        self.in_summary = false;
         Ok(version)
     }
 
@@ -299,6 +306,7 @@ impl Master {
             state: State::Starting,
             since,
             control,
+            in_summary: self.in_summary,
             memory_mb: 0,
             served: false,
             drained: false,
@@ -342,7 +350,11 @@ impl Worker {
         }
     }
 
+    /// The summary that a terminal gets tells the same of a whole start.
     fn report_ready(&self) {
+        if self.in_summary {
+            return;
+        }
         tracing::info!(
             worker = self.slot + 1,
             pid = self.pid,
