@@ -117,6 +117,7 @@ impl Exchange {
     /// Waits until the client has taken half of the buffer, or left. Not to be called with the
     /// GIL held.
     pub(crate) fn wait_for_room(&self) {
+        self.outbox.release();
         let mut state = lock(&self.state);
         while state.buffered_bytes > self.buffer_bytes / 2 && !state.client_gone {
             state.python_waits = true;

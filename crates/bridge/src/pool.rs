@@ -25,12 +25,22 @@ use crate::sys;
 /// request for a small file then waits for no Python bytecode.
 const NICE: i32 = 5;
 
+/// A call shorter than this is quick: the news of those before it can wait for it.
+const QUICK: Duration = Duration::from_micros(200);
+/// So many quick calls in a row make the next one likely to be quick.
+const QUICK_IN_A_ROW: u32 = 64;
+
+/// Turns of the front's connections after which a burst counts as over.
+const BURST_TURNS: usize = 64;
+
 /// Runs an application: the gateway of the front.
 pub struct Pool {
     queue: Arc<Queue<Call>>,
     outbox: Arc<Outbox>,
     response_buffer_bytes: usize,
     alive: Arc<AtomicUsize>,
+    /// Turns since the front last slept.
+    turns: AtomicUsize,
 }
 
 impl Pool {
@@ -48,6 +58,7 @@ impl Pool {
             outbox: Arc::default(),
             response_buffer_bytes: usize::try_from(settings.response_buffer_bytes)?,
             alive: Arc::default(),
+            turns: AtomicUsize::default(),
         };
         let concurrency = Concurrency {
             multithread: settings.threads > 1,
@@ -79,12 +90,32 @@ impl Pool {
             outbox: Arc::default(),
             response_buffer_bytes: 0,
             alive: Arc::default(),
+            turns: AtomicUsize::default(),
         }
     }
 
-    /// What the front's runtime must deliver from, and report its sleep to.
+    /// What the front's runtime must deliver from.
     pub fn outbox(&self) -> Arc<Outbox> {
         Arc::clone(&self.outbox)
+    }
+
+    /// To be called on the front's thread when it is about to sleep.
+    pub fn front_parks(&self) {
+        self.rouse();
+        self.outbox.front_parks();
+    }
+
+    /// To be called on the front's thread when it runs again.
+    pub fn front_wakes(&self) {
+        self.outbox.front_wakes();
+    }
+
+    fn rouse(&self) {
+        self.turns.store(0, Ordering::Relaxed);
+        self.queue.rouse();
+        if self.queue.has_more() {
+            self.outbox.expect_holding();
+        }
     }
 
     /// Lets the threads finish what is queued and end. Returns how many have not by `deadline`.
@@ -107,12 +138,12 @@ impl Pool {
         concurrency: Concurrency,
     ) -> PyResult<Bound<'py, PyCFunction>> {
         let queue = Arc::clone(&self.queue);
-        let alive = Arc::clone(&self.alive);
+        let (alive, outbox) = (Arc::clone(&self.alive), Arc::clone(&self.outbox));
         PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
             let py = arguments.py();
             let mut builder = EnvironBuilder::new(py, concurrency)?;
             alive.fetch_add(1, Ordering::AcqRel);
-            serve(py, &queue, &application, &mut builder);
+            serve(py, &queue, &outbox, &application, &mut builder);
             alive.fetch_sub(1, Ordering::AcqRel);
             Ok(())
         })
@@ -123,20 +154,34 @@ impl Pool {
 fn serve(
     py: Python<'_>,
     queue: &Queue<Call>,
+    outbox: &Outbox,
     application: &Py<PyAny>,
     builder: &mut EnvironBuilder,
 ) {
     sys::yield_to_front(NICE);
     let place = queue.join();
+    let mut quick_in_a_row = 0;
     while py.detach(|| queue.wait(place)) == Duty::Serve {
+        let mut began = Instant::now();
         while let Some(call) = queue.next(place) {
+            match quick_in_a_row >= QUICK_IN_A_ROW && queue.has_more() {
+                true => outbox.hold(),
+                false => outbox.release(),
+            }
             let exchange = Arc::clone(&call.exchange);
             // A fault of ours costs this request, not the thread.
             if catch_unwind(AssertUnwindSafe(|| call.run(py, application, builder))).is_err() {
                 tracing::error!("a request failed inside the gateway: please report this");
                 exchange.abort();
             }
+            let ended = Instant::now();
+            quick_in_a_row = match ended - began < QUICK {
+                true => quick_in_a_row.saturating_add(1),
+                false => 0,
+            };
+            began = ended;
         }
+        outbox.release();
     }
 }
 
@@ -158,5 +203,8 @@ impl Gateway for Pool {
 
     fn turn(&self) {
         self.outbox.turn();
+        if self.turns.fetch_add(1, Ordering::Relaxed) >= BURST_TURNS {
+            self.rouse();
+        }
     }
 }

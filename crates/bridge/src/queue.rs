@@ -4,14 +4,16 @@
 //! than a small request. So one thread serves as long as it gets on, taking call after call
 //! without letting go of the GIL, and another joins only when those at work are blocked:
 //!
-//! 1. A call that comes while no thread is at work wakes one.
-//! 2. A call that comes while some are at work arms the *sentry*: an idle thread that looks,
+//! 1. Calls come in bursts: whoever pushes says, by [`Queue::rouse`], when the burst is over.
+//!    Waking a thread for each call would have it sleep again before the next.
+//! 2. If no thread is at work then, one is woken. If some are, that arms the *sentry*: an idle thread that looks,
 //!    at once and then every [`SENTRY_TICK`], whether the kernel sees any of them running. If
 //!    none runs (all wait for a database, a socket, a lock), the sentry joins them.
 //! 3. A thread finding the queue empty goes idle; so does one that joined when, having served
 //!    [`STINT`], it sees another running.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -36,6 +38,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     capacity: usize,
+    /// Calls have come since the last [`Queue::rouse`].
+    has_come: AtomicBool,
+    /// As many as `state.waiting` holds, for a look without the lock.
+    waiting: AtomicUsize,
 }
 
 struct State<T> {
@@ -80,18 +86,35 @@ impl<T> Queue<T> {
                 closed: false,
             }),
             capacity,
+            has_come: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
         }
     }
 
-    /// Enqueues a call; gives it back when the queue is full or closed.
+    /// Enqueues a call; gives it back when the queue is full or closed. To be followed by a
+    /// [`rouse`](Self::rouse) before the caller sleeps.
     pub(crate) fn push(&self, call: T) -> Result<(), T> {
+        let mut state = lock(&self.state);
+        if state.waiting.len() >= self.capacity || state.closed {
+            return Err(call);
+        }
+        state.waiting.push_back(call);
+        self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        self.has_come.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Sees to it that somebody serves what has come. Costs one load when nothing has.
+    pub(crate) fn rouse(&self) {
+        if !self.has_come.load(Ordering::Relaxed) {
+            return;
+        }
         let wake = {
             let mut state = lock(&self.state);
-            if state.waiting.len() >= self.capacity || state.closed {
-                return Err(call);
-            }
-            state.waiting.push_back(call);
-            if state.at_work == 0 {
+            self.has_come.store(false, Ordering::Relaxed);
+            if state.waiting.is_empty() {
+                None
+            } else if state.at_work == 0 {
                 state.employ_next()
             } else if state.sentry.is_none() {
                 state.sentry = state.idle.last().copied();
@@ -105,7 +128,11 @@ impl<T> Queue<T> {
         if let Some(thread) = wake {
             thread.unpark();
         }
-        Ok(())
+    }
+
+    /// Whether calls wait. A hint: true or false of a moment ago.
+    pub(crate) fn has_more(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Joins the calling thread, idle at first.
@@ -168,6 +195,7 @@ impl<T> Queue<T> {
                 state.anyone_runs(me)
             };
         if !retires && let Some(call) = state.waiting.pop_front() {
+            self.waiting.store(state.waiting.len(), Ordering::Relaxed);
             return Some(call);
         }
         state.members[me].at_work = false;

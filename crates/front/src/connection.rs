@@ -6,27 +6,29 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 use appliance_gateway::Gateway;
-use axum::body::Body;
 use bytes::{Buf, Bytes};
 use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+
 use hyper::body::Incoming;
 use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use tokio::net::TcpStream;
 use tower::{Layer, Service};
+use tower_http::body::UnsyncBoxBody;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::connections::{Member, Order, Phase, Status};
-use crate::error_page::error_page;
-use crate::files::{Sendfile, SendfileStream};
-use crate::respond::{Ends, respond};
+use crate::error_page::{Form, error_page};
+use crate::files::SendfileStream;
+use crate::respond::{Origin, respond};
 use crate::serve::Front;
 use crate::site::Sites;
 
@@ -44,17 +46,26 @@ enum State<G: Gateway> {
 }
 
 impl<G: Gateway> Connection<G> {
-    pub(crate) fn new(front: Arc<Front<G>>, sites: Arc<Sites>, tcp: TcpStream, ends: Ends) -> Self {
+    pub(crate) fn new(
+        front: Arc<Front<G>>,
+        sites: Arc<Sites>,
+        tcp: TcpStream,
+        (peer, local): (SocketAddr, SocketAddr),
+    ) -> Self {
         let member = front.connections.join();
-        let service = Answers {
-            front,
-            sites,
-            ends,
-            status: Arc::clone(&member.status),
-        };
         let io = Io {
             tcp: SendfileStream::new(tcp),
             ahead: Bytes::new(),
+            status: Arc::clone(&member.status),
+        };
+        let service = Answers {
+            front,
+            sites,
+            origin: Origin {
+                peer,
+                local,
+                sendfile: Some(io.tcp.token()),
+            },
             status: Arc::clone(&member.status),
         };
         Connection {
@@ -111,7 +122,7 @@ impl<G: Gateway> Future for Connection<G> {
                     }
                     if let Poll::Ready(result) = hyper.poll(context) {
                         if let Err(error) = result {
-                            tracing::debug!(peer = %this.service.ends.peer, %error, "connection ended early");
+                            tracing::debug!(peer = %this.service.origin.peer, %error, "connection ended early");
                         }
                         return Poll::Ready(());
                     }
@@ -159,7 +170,7 @@ pub(crate) fn give_memory_back() {
 struct Answers<G> {
     front: Arc<Front<G>>,
     sites: Arc<Sites>,
-    ends: Ends,
+    origin: Origin,
     status: Arc<Status>,
 }
 
@@ -168,7 +179,7 @@ impl<G> Clone for Answers<G> {
         Answers {
             front: Arc::clone(&self.front),
             sites: Arc::clone(&self.sites),
-            ends: self.ends,
+            origin: self.origin,
             status: Arc::clone(&self.status),
         }
     }
@@ -179,35 +190,25 @@ impl<G: Gateway> hyper::service::Service<Request<Incoming>> for Answers<G> {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>> + Send>>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
         let running = Running::begin(&self.status);
-        request.extensions_mut().insert(Sendfile {});
+        let form = Form::asked_by(request.headers());
         let Answers {
-            front, sites, ends, ..
+            front,
+            sites,
+            origin,
+            ..
         } = self.clone();
-        let fields = request.headers().get(http::header::ACCEPT).cloned();
         let steps = tower::service_fn(move |request| {
             let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
-            async move { Ok::<_, Infallible>(respond(&front, &sites, ends, request).await) }
+            async move { Ok::<_, Infallible>(respond(&front, &sites, origin, request).await) }
         });
-        let mut guarded = CatchPanicLayer::custom(move |_| panicked(fields.clone())).layer(steps);
-        Box::pin(async move {
-            let response = guarded.call(request).await?;
-            Ok(response.map(|body| Tracked {
-                body: Body::new(body),
-                running,
-            }))
-        })
+        // The panic's own message and place have gone to the log by the panic hook.
+        let panicked = move |_| error_page(StatusCode::INTERNAL_SERVER_ERROR, form);
+        let mut guarded = CatchPanicLayer::custom(panicked).layer(steps);
+        let response = guarded.call(request);
+        Box::pin(async move { Ok(response.await?.map(|body| Tracked { body, running })) })
     }
-}
-
-/// The panic's own message and place have gone to the log by the panic hook.
-fn panicked(accept: Option<http::HeaderValue>) -> Response<Body> {
-    let fields = accept
-        .into_iter()
-        .map(|accept| (http::header::ACCEPT, accept))
-        .collect();
-    error_page(StatusCode::INTERNAL_SERVER_ERROR, &fields)
 }
 
 /// A connection is busy as long as this lives: until hyper has the whole response.
@@ -230,7 +231,7 @@ impl Drop for Running {
 
 /// A response's body, which knows when it has been taken.
 struct Tracked {
-    body: Body,
+    body: UnsyncBoxBody<Bytes, axum::BoxError>,
     #[allow(
         dead_code,
         reason = "dropped with the body, which is its whole purpose"
@@ -240,12 +241,12 @@ struct Tracked {
 
 impl HttpBody for Tracked {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = axum::BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 

@@ -5,19 +5,43 @@ use axum::body::Body;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
-/// The answer with this status, in the form which `request` (its header fields) accepts. Fields
-/// that belong to the status (`Allow`, `Retry-After`) are the caller's to add, and so is dropping
-/// the body for HEAD.
-pub fn error_page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
+/// In which form a client reads what went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// An HTML page.
+    Page,
+    /// One line of text.
+    Line,
+}
+
+impl Form {
+    /// The form that a request's header fields ask for. Only who names HTML gets HTML: `*/*` is
+    /// curl and fetch().
+    pub fn asked_by(request: &HeaderMap) -> Form {
+        let names_html = |value: &HeaderValue| {
+            let value = value.as_bytes();
+            value
+                .windows(9)
+                .any(|part| part.eq_ignore_ascii_case(b"text/html"))
+        };
+        match request.get_all(header::ACCEPT).iter().any(names_html) {
+            true => Form::Page,
+            false => Form::Line,
+        }
+    }
+}
+
+/// The answer with this status. Fields that belong to the status (`Allow`, `Retry-After`) are the
+/// caller's to add, and so is dropping the body for HEAD.
+pub fn error_page(status: StatusCode, form: Form) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("Error");
     let code = status.as_str();
-    let (media_type, body) = if accepts_html(request) {
-        (
+    let (media_type, body) = match form {
+        Form::Page => (
             "text/html; charset=utf-8",
             html(code, reason, explanation(status)),
-        )
-    } else {
-        ("text/plain; charset=utf-8", format!("{code} {reason}\n"))
+        ),
+        Form::Line => ("text/plain; charset=utf-8", format!("{code} {reason}\n")),
     };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -33,15 +57,6 @@ pub fn error_page(status: StatusCode, request: &HeaderMap) -> Response<Body> {
     );
     *response.body_mut() = Body::from(body);
     response
-}
-
-/// Only who names HTML gets HTML: `*/*` is curl and fetch().
-fn accepts_html(request: &HeaderMap) -> bool {
-    request
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.to_ascii_lowercase().contains("text/html"))
 }
 
 /// What the visitor can make of it.
@@ -94,7 +109,7 @@ mod tests {
     async fn page(status: StatusCode, accept: &'static str) -> (HeaderMap, String) {
         let mut request = HeaderMap::new();
         request.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        let response = error_page(status, &request);
+        let response = error_page(status, Form::asked_by(&request));
         assert_eq!(response.status(), status);
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -35,7 +35,7 @@ pub use body::file_body;
 pub use cache::Cache;
 pub use sendfile::{Sendfile, SendfileStream};
 
-use crate::error_page::error_page;
+use crate::error_page::{Form, error_page};
 use cache::{FolderId, Known};
 use conditions::Verdict;
 use lookup::{Content, Entry, Found, Source, Variant};
@@ -81,12 +81,17 @@ impl Folder {
     }
 
     /// Answers a request. `path_below` is what follows the route's prefix in the request's path,
-    /// percent-encoded as it arrived.
-    pub async fn reply(&self, head: &Parts, path_below: &str) -> Response<Body> {
+    /// percent-encoded as it arrived; `sendfile` says that the connection can send files itself.
+    pub async fn reply(
+        &self,
+        head: &Parts,
+        path_below: &str,
+        sendfile: Option<Sendfile>,
+    ) -> Response<Body> {
         if head.method != Method::GET && head.method != Method::HEAD {
             return other_method(head);
         }
-        let result = self.answer(head, path_below).await;
+        let result = self.answer(head, path_below, sendfile).await;
         let mut response = result.unwrap_or_else(|error| failure(head, path_below, &error));
         if head.method == Method::HEAD {
             *response.body_mut() = Body::empty();
@@ -94,7 +99,12 @@ impl Folder {
         response
     }
 
-    async fn answer(&self, head: &Parts, path_below: &str) -> io::Result<Response<Body>> {
+    async fn answer(
+        &self,
+        head: &Parts,
+        path_below: &str,
+        sendfile: Option<Sendfile>,
+    ) -> io::Result<Response<Body>> {
         let is_folder = if path_below.is_empty() {
             head.uri.path()
         } else {
@@ -103,12 +113,12 @@ impl Folder {
         .ends_with('/');
         if let Some(key) = plain_key(path_below, is_folder)
             && let Some(entry) = self.cache.fresh(self.id, key.as_bytes())
-            && let Some(response) = self.send(head, &entry).await?
+            && let Some(response) = self.send(head, &entry, sendfile).await?
         {
             return Ok(response);
         }
         let found = match Below::parse(path_below, is_folder) {
-            Ok(below) => self.serve(head, &below).await?,
+            Ok(below) => self.serve(head, &below, sendfile).await?,
             Err(PathError::Malformed) => return Ok(error(head, StatusCode::BAD_REQUEST)),
             Err(PathError::Hidden) => return Ok(error(head, StatusCode::NOT_FOUND)),
             Err(PathError::NoFile) => None,
@@ -118,7 +128,7 @@ impl Folder {
         }
         if let Some(fallback) = &self.fallback
             && fallback::is_navigation(head.uri.path(), &head.headers)
-            && let Some(response) = self.serve(head, fallback).await?
+            && let Some(response) = self.serve(head, fallback, sendfile).await?
         {
             return Ok(response);
         }
@@ -126,7 +136,12 @@ impl Folder {
     }
 
     /// The response for what is at `below`, if anything is.
-    async fn serve(&self, head: &Parts, below: &Below) -> io::Result<Option<Response<Body>>> {
+    async fn serve(
+        &self,
+        head: &Parts,
+        below: &Below,
+        sendfile: Option<Sendfile>,
+    ) -> io::Result<Option<Response<Body>>> {
         // Twice, in case a large file is replaced between the look at it and its opening.
         for _ in 0..2 {
             let entry = match self.find(below).await? {
@@ -135,7 +150,7 @@ impl Folder {
                 At::Refused => return Ok(Some(error(head, StatusCode::NOT_FOUND))),
                 At::Nothing => return Ok(None),
             };
-            if let Some(response) = self.send(head, &entry).await? {
+            if let Some(response) = self.send(head, &entry, sendfile).await? {
                 return Ok(Some(response));
             }
             self.cache.remove(self.id, below.as_bytes());
@@ -170,7 +185,12 @@ impl Folder {
     }
 
     /// None if the entry turns out to be outdated.
-    async fn send(&self, head: &Parts, entry: &Arc<Entry>) -> io::Result<Option<Response<Body>>> {
+    async fn send(
+        &self,
+        head: &Parts,
+        entry: &Arc<Entry>,
+        sendfile: Option<Sendfile>,
+    ) -> io::Result<Option<Response<Body>>> {
         let index = pick(&head.headers, &entry.variants);
         let variant = &entry.variants[index];
         match conditions::evaluate(&head.headers, variant.validators()) {
@@ -186,12 +206,9 @@ impl Folder {
         let bytes = part.clone().unwrap_or(0..variant.len);
         let body = match &variant.content {
             _ if head.method == Method::HEAD => Body::empty(),
-            Content::Memory(..) if let Some(file) = by_sendfile(head, variant) => file_body(
-                file.clone(),
-                bytes.start,
-                bytes.end - bytes.start,
-                &head.extensions,
-            ),
+            Content::Memory(..) if let Some(file) = sendfile.and(variant.open_file()) => {
+                file_body(file.clone(), bytes.start, bytes.end - bytes.start, sendfile)
+            }
             Content::Memory(all, _) => {
                 Body::from(all.slice(bytes.start as usize..bytes.end as usize))
             }
@@ -201,7 +218,7 @@ impl Folder {
                 let Some(file) = anywhere(open).await? else {
                     return Ok(None);
                 };
-                file_body(file, bytes.start, bytes.end - bytes.start, &head.extensions)
+                file_body(file, bytes.start, bytes.end - bytes.start, sendfile)
             }
         };
         let mut response = Response::new(body);
@@ -263,12 +280,6 @@ fn pick(request: &HeaderMap, variants: &[Variant]) -> usize {
         .iter()
         .position(|variant| variant.coding == coding)
         .unwrap_or(0)
-}
-
-fn by_sendfile<'a>(head: &Parts, variant: &'a Variant) -> Option<&'a Arc<std::fs::File>> {
-    head.extensions
-        .get::<Sendfile>()
-        .and_then(|_| variant.open_file())
 }
 
 /// A range is defined for GET alone (RFC 9110 §14.2).
@@ -350,7 +361,7 @@ fn failure(head: &Parts, path_below: &str, cause: &io::Error) -> Response<Body> 
 }
 
 fn error(head: &Parts, status: StatusCode) -> Response<Body> {
-    error_page(status, &head.headers)
+    error_page(status, Form::asked_by(&head.headers))
 }
 
 fn insert(response: &mut Response<Body>, name: HeaderName, value: String) {

@@ -16,45 +16,51 @@ use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
-use crate::error_page::error_page;
-use crate::files::file_body;
+use crate::error_page::{Form, error_page};
+use crate::files::{Sendfile, file_body};
 use crate::request_body::{self, BodyError, Bounds};
 use crate::request_path;
 use crate::route::{Handler, Match};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
 
-/// The two ends of a connection.
+/// What a request's connection is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ends {
+pub(crate) struct Origin {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    /// It can send files itself.
+    pub(crate) sendfile: Option<Sendfile>,
 }
 
 /// Answers a request. Never fails: what goes wrong has a status.
 pub(crate) async fn respond<G: Gateway>(
     front: &Front<G>,
     sites: &Sites,
-    ends: Ends,
+    origin: Origin,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(path) = request_path::normalize(head.uri.path()) else {
-        return error_page(StatusCode::BAD_REQUEST, &head.headers);
+        return refuse(StatusCode::BAD_REQUEST, &head);
     };
     let Ok(site) = sites.find(&head.uri, &head.headers, head.version == Version::HTTP_11) else {
-        return error_page(StatusCode::BAD_REQUEST, &head.headers);
+        return refuse(StatusCode::BAD_REQUEST, &head);
     };
     match site.routes.find(&path) {
         Match::Route(Handler::Files(folder), prefix) => {
             let below = below(&head.uri, &path, prefix);
-            let response = folder.reply(&head, &below).await;
+            let response = folder.reply(&head, &below, origin.sendfile).await;
             drain(body, response, front, site).await
         }
-        Match::Route(Handler::Wsgi, _) => application(front, site, ends, head, body).await,
+        Match::Route(Handler::Wsgi, _) => application(front, site, origin, head, body).await,
         Match::AddSlash => add_slash(&head, &path),
-        Match::Nothing => error_page(StatusCode::NOT_FOUND, &head.headers),
+        Match::Nothing => refuse(StatusCode::NOT_FOUND, &head),
     }
+}
+
+fn refuse(status: StatusCode, head: &Parts) -> Response<Body> {
+    error_page(status, Form::asked_by(&head.headers))
 }
 
 /// What follows the route's prefix.
@@ -76,10 +82,10 @@ fn add_slash(head: &Parts, path: &str) -> Response<Body> {
         Some(query) => format!("{path}/?{query}"),
         None => format!("{path}/"),
     };
-    let mut response = error_page(status, &head.headers);
+    let mut response = refuse(status, head);
     match HeaderValue::try_from(target) {
         Ok(target) => response.headers_mut().insert(LOCATION, target),
-        Err(_) => return error_page(StatusCode::BAD_REQUEST, &head.headers),
+        Err(_) => return refuse(StatusCode::BAD_REQUEST, head),
     };
     response
 }
@@ -87,7 +93,7 @@ fn add_slash(head: &Parts, path: &str) -> Response<Body> {
 async fn application<G: Gateway>(
     front: &Front<G>,
     site: &Site,
-    ends: Ends,
+    origin: Origin,
     head: Parts,
     body: Incoming,
 ) -> Response<Body> {
@@ -100,20 +106,20 @@ async fn application<G: Gateway>(
         Ok(body) => body,
         Err(error) => return body_failed(&head, &error),
     };
-    let (fields, extensions) = (head.headers.clone(), head.extensions.clone());
+    let form = Form::asked_by(&head.headers);
     let request = GatewayRequest {
         head,
         body,
-        peer: ends.peer,
-        local: ends.local,
+        peer: origin.peer,
+        local: origin.local,
         id: front.next_id(),
     };
     match front.gateway.call(request).await {
-        Ok(reply) => from_reply(reply, &extensions),
-        Err(GatewayError::Failed) => error_page(StatusCode::INTERNAL_SERVER_ERROR, &fields),
+        Ok(reply) => from_reply(reply, origin.sendfile),
+        Err(GatewayError::Failed) => error_page(StatusCode::INTERNAL_SERVER_ERROR, form),
         Err(GatewayError::Busy) => {
             front.overload.report();
-            let mut response = error_page(StatusCode::SERVICE_UNAVAILABLE, &fields);
+            let mut response = error_page(StatusCode::SERVICE_UNAVAILABLE, form);
             response
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -122,7 +128,7 @@ async fn application<G: Gateway>(
     }
 }
 
-fn from_reply<B>(reply: Reply<B>, request: &http::Extensions) -> Response<Body>
+fn from_reply<B>(reply: Reply<B>, sendfile: Option<Sendfile>) -> Response<Body>
 where
     B: http_body::Body<Data = bytes::Bytes, Error = appliance_gateway::Incomplete> + Send + 'static,
 {
@@ -142,7 +148,7 @@ where
                 .or_insert_with(|| HeaderValue::from(len));
             // Never more than that: see `file_body`.
             let declared = declared.to_str().ok().and_then(|text| text.parse().ok());
-            file_body(file, offset, len.min(declared.unwrap_or(len)), request)
+            file_body(file, offset, len.min(declared.unwrap_or(len)), sendfile)
         }
     };
     Response::from_parts(head, body)
@@ -158,7 +164,7 @@ fn body_failed(head: &Parts, error: &BodyError) -> Response<Body> {
             StatusCode::INTERNAL_SERVER_ERROR
         }
     };
-    let mut response = error_page(status, &head.headers);
+    let mut response = refuse(status, head);
     // The rest of the body stays unread: what follows on this connection is no request.
     response
         .headers_mut()

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 use crate::connections::Connections;
 use crate::files::Cache;
-use crate::respond::{Ends, Overload, RequestIds};
+use crate::respond::{Overload, RequestIds};
 use crate::site::Sites;
 
 /// Bytes of files that a worker keeps in memory.
@@ -106,7 +106,7 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
                 let Some(local) = bound.or_else(|| tcp.local_addr().ok()) else {
                     continue;
                 };
-                let ends = Ends { peer, local };
+                let ends = (peer, local);
                 tokio::spawn(Connection::new(
                     Arc::clone(&front),
                     Arc::clone(&sites),

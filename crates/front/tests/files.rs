@@ -109,7 +109,7 @@ async fn send(folder: &Folder, method: &str, path: &str, fields: &[(&str, &str)]
     }
     let head = request.body(()).unwrap().into_parts().0;
     let below = head.uri.path().strip_prefix('/').unwrap().to_owned();
-    read(folder.reply(&head, &below).await).await
+    read(folder.reply(&head, &below, None).await).await
 }
 
 async fn read(response: Response<Body>) -> Answer {
@@ -594,13 +594,19 @@ async fn an_exact_route_answers_with_its_file() {
         cache.clone(),
     );
     let head = Request::get("/data.bin").body(()).unwrap().into_parts().0;
-    assert_eq!(read(of_folder.reply(&head, "").await).await.body.len(), 100);
+    assert_eq!(
+        read(of_folder.reply(&head, "", None).await)
+            .await
+            .body
+            .len(),
+        100
+    );
     let link = site.dir.path().join("link.txt");
     symlink(site.path("data.bin"), &link).unwrap();
     let of_file = Folder::new(&settings(&link, None), "/anything", true, cache);
     let head = Request::get("/anything").body(()).unwrap().into_parts().0;
     for _ in 0..2 {
-        let answer = read(of_file.reply(&head, "").await).await;
+        let answer = read(of_file.reply(&head, "", None).await).await;
         assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 100));
     }
 }

@@ -46,16 +46,13 @@ async fn serve(dir: &TempDir, by_sendfile: bool) -> SocketAddr {
 
 async fn connection(tcp: TcpStream, folder: Arc<Folder>, by_sendfile: bool) {
     let stream = SendfileStream::new(tcp);
-    let extension = stream.extension();
+    let sendfile = by_sendfile.then(|| stream.token());
     let service = service_fn(move |request: Request<hyper::body::Incoming>| {
         let folder = folder.clone();
         async move {
-            let (mut head, _) = request.into_parts();
-            if by_sendfile {
-                head.extensions.insert(extension);
-            }
+            let (head, _) = request.into_parts();
             let below = head.uri.path().to_owned();
-            Ok::<_, Infallible>(folder.reply(&head, &below).await)
+            Ok::<_, Infallible>(folder.reply(&head, &below, sendfile).await)
         }
     });
     // An error is what the truncated file is to end in; the client's side is what counts.

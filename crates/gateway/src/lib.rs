@@ -133,3 +133,15 @@ pub enum GatewayError {
     /// gateway): 500.
     Failed,
 }
+
+impl<G: Gateway> Gateway for std::sync::Arc<G> {
+    type Body = G::Body;
+
+    async fn call(&self, request: Request) -> Result<Reply<Self::Body>, GatewayError> {
+        (**self).call(request).await
+    }
+
+    fn turn(&self) {
+        (**self).turn();
+    }
+}

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use appliance_bridge::{Outbox, Pool};
+use appliance_bridge::Pool;
 use appliance_front::Front;
 use appliance_project::Project;
 use appliance_project::wire::FromWorker;
@@ -65,7 +65,8 @@ fn start_and_serve(
         Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
     })?;
     let pool = start_pool(py, &project)?;
-    let runtime = runtime(&pool.outbox())
+    let pool = Arc::new(pool);
+    let runtime = runtime(&pool)
         .map_err(|error| Failure::new("python", format!("cannot start the front: {error}")))?;
     let signals = {
         let _context = runtime.enter();
@@ -79,10 +80,12 @@ fn start_and_serve(
     py.detach(|| {
         let grace = project.server.stop_timeout;
         let outbox = pool.outbox();
+        let watched = pool.outbox();
         let front = Front::new(&project, pool);
         let (asked_at, left) = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });
+                tokio::spawn(async move { watched.watch().await });
                 let mut asked_at = Instant::now();
                 let stop = async {
                     control::tell(reporter.as_ref(), &FromWorker::Ready { python });
@@ -130,8 +133,8 @@ fn start_pool(py: Python<'_>, project: &Project) -> Result<Pool, Failure> {
 }
 
 /// One thread: the front needs no more, and every further one would compete with Python's.
-fn runtime(outbox: &Arc<Outbox>) -> std::io::Result<Runtime> {
-    let (parking, waking) = (Arc::clone(outbox), Arc::clone(outbox));
+fn runtime(pool: &Arc<Pool>) -> std::io::Result<Runtime> {
+    let (parking, waking) = (Arc::clone(pool), Arc::clone(pool));
     tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -25,18 +25,18 @@ const PIECE: u64 = 256 << 10;
 /// `len` must not exceed the response's Content-Length: hyper would cut a stand-in at its end, and
 /// the end is what says which file it stands for (see [`sendfile`]).
 ///
-/// `request` are the request's extensions: with [`Sendfile`] in them the kernel copies the bytes.
+/// With [`Sendfile`] the kernel copies the bytes.
 pub fn file_body(
     file: impl Into<Arc<File>>,
     offset: u64,
     len: u64,
-    request: &http::Extensions,
+    sendfile: Option<Sendfile>,
 ) -> Body {
     if len == 0 {
         return Body::empty();
     }
-    let way = match request.get() {
-        Some(Sendfile { .. }) => Way::Sendfile,
+    let way = match sendfile {
+        Some(_) => Way::Sendfile,
         None => Way::Read(None),
     };
     Body::new(FileBody {

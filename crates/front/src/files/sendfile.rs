@@ -11,7 +11,7 @@
 //! `RLIMIT_AS` would miss: about 2 MB in all.
 //!
 //! The price: whoever copies a stand-in instead of passing it on sends zeros. Therefore only a
-//! request that carries [`Sendfile`] gets one, and that comes from a [`SendfileStream`] alone.
+//! request that comes with a [`Sendfile`] gets one, and that comes from a [`SendfileStream`] alone.
 //! The connection must be HTTP/1.1 by hyper with `writev(true)` and without `pipeline_flush`,
 //! which would switch hyper to its copying strategy; nothing between body and hyper may read
 //! the data (compression must leave such a response alone).
@@ -40,7 +40,7 @@ const SLOTS: usize = 1 << 16;
 /// Bytes after which a connection lets the others of its thread go first.
 const TURN: usize = 2 << 20;
 
-/// Extension of requests whose response may hold stand-ins.
+/// Says that a response may hold stand-ins.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Sendfile {}
@@ -61,8 +61,8 @@ impl SendfileStream {
         }
     }
 
-    /// To be put into the extensions of each request that arrives over this connection.
-    pub fn extension(&self) -> Sendfile {
+    /// For the answers to requests that arrive over this connection.
+    pub fn token(&self) -> Sendfile {
         Sendfile {}
     }
 
