@@ -3,14 +3,19 @@
 //! hyper keeps some 14 KB for a connection that waits for its next request; most connections of
 //! a site do nothing but wait. So one that has idled for a second is *parked*: hyper's state is
 //! taken apart and dropped, the socket is kept, and its next bytes build that state anew.
+//!
+//! One that ends while its client may still be sending *lingers*: a socket closed with bytes
+//! unread resets the connection, and the client loses the very answer that says why (413).
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use appliance_gateway::Gateway;
 use bytes::{Buf, Bytes};
@@ -20,6 +25,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tower::{Layer, Service};
 use tower_http::body::UnsyncBoxBody;
@@ -32,6 +38,9 @@ use crate::respond::{Origin, respond};
 use crate::serve::Front;
 use crate::site::Sites;
 
+/// How long a client that was refused may go on sending: nginx's `lingering_time`.
+const LINGER: Duration = Duration::from_secs(30);
+
 /// The task of a connection; ends when the connection does.
 pub(crate) struct Connection<G: Gateway> {
     member: Member,
@@ -42,6 +51,8 @@ pub(crate) struct Connection<G: Gateway> {
 enum State<G: Gateway> {
     Serving(Box<http1::Connection<Io, Answers<G>>>),
     Parked(Io),
+    /// Everything is sent; what the client still sends is dropped, up to this moment.
+    Lingering(Io, Instant),
     Ended,
 }
 
@@ -92,6 +103,43 @@ impl<G: Gateway> Connection<G> {
             self.member.count_parked();
         }
     }
+
+    /// Whether an idle connection may be closed: no request waits in its socket, as it may do
+    /// before tokio has heard of it. It is parked for that, hyper keeps the socket to itself.
+    fn nothing_waits(&mut self) -> bool {
+        if matches!(self.state, State::Serving(_)) {
+            self.park();
+        }
+        let State::Parked(io) = &self.state else {
+            return true;
+        };
+        let waiting = SockRef::from(io.tcp.get_ref()).peek(&mut [MaybeUninit::uninit()]);
+        !matches!(waiting, Ok(1..))
+    }
+
+    /// hyper is done. A client that may still be sending is not to lose the answer.
+    fn say_goodbye(&mut self, failed: bool) {
+        if let State::Serving(hyper) = std::mem::replace(&mut self.state, State::Ended) {
+            let io = hyper.into_parts().io;
+            let shut = SockRef::from(io.tcp.get_ref()).shutdown(Shutdown::Write);
+            if shut.is_ok() && (failed || self.member.status.had_body.load(Relaxed)) {
+                self.member.status.enter(Phase::Lingering);
+                self.state = State::Lingering(io, Instant::now() + LINGER);
+            }
+        }
+    }
+}
+
+/// Reads once and forgets it; whether there may be more.
+fn drop_unread(tcp: &SendfileStream, context: &mut Context<'_>) -> Poll<bool> {
+    let tcp = tcp.get_ref();
+    if ready!(tcp.poll_read_ready(context)).is_err() {
+        return Poll::Ready(false);
+    }
+    Poll::Ready(match tcp.try_read(&mut [0; 16 * 1024]) {
+        Ok(len) => len > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    })
 }
 
 fn serving<G: Gateway>(io: Io, service: &Answers<G>) -> Box<http1::Connection<Io, Answers<G>>> {
@@ -111,31 +159,26 @@ impl<G: Gateway> Future for Connection<G> {
         loop {
             match this.member.status.order() {
                 Order::Close => return Poll::Ready(()),
-                Order::Drain if this.is_idle() => return Poll::Ready(()),
+                Order::Drain if this.is_idle() && this.nothing_waits() => return Poll::Ready(()),
                 Order::None | Order::Park | Order::Drain => {}
             }
             match &mut this.state {
                 State::Serving(hyper) => {
-                    let mut hyper = Pin::new(&mut **hyper);
                     if this.member.status.order() == Order::Drain {
-                        hyper.as_mut().graceful_shutdown();
+                        Pin::new(&mut **hyper).graceful_shutdown();
                     }
-                    if let Poll::Ready(result) = hyper.poll(context) {
-                        if let Err(error) = result {
+                    if let Poll::Ready(result) = hyper.poll_without_shutdown(context) {
+                        if let Err(error) = &result {
                             tracing::debug!(peer = %this.service.origin.peer, %error, "connection ended early");
                         }
-                        return Poll::Ready(());
+                        this.say_goodbye(result.is_err());
+                        continue;
                     }
-                    if this.member.status.order() != Order::Park {
-                        // An order to drain that the last request has just fulfilled.
-                        let drained = this.member.status.order() == Order::Drain && this.is_idle();
-                        return if drained {
-                            Poll::Ready(())
-                        } else {
-                            Poll::Pending
-                        };
+                    match this.member.status.order() {
+                        Order::Park => this.member.status.obeyed(),
+                        Order::Drain => {}
+                        Order::None | Order::Close => return Poll::Pending,
                     }
-                    this.member.status.obeyed();
                     if !this.is_idle() {
                         return Poll::Pending;
                     }
@@ -148,6 +191,13 @@ impl<G: Gateway> Future for Connection<G> {
                     if let State::Parked(io) = std::mem::replace(&mut this.state, State::Ended) {
                         this.state = State::Serving(serving(io, &this.service));
                     }
+                }
+                State::Lingering(io, until) => {
+                    let more = ready!(drop_unread(&io.tcp, context));
+                    if !more || Instant::now() > *until {
+                        return Poll::Ready(());
+                    }
+                    this.member.status.touch();
                 }
                 State::Ended => return Poll::Ready(()),
             }
@@ -193,6 +243,8 @@ impl<G: Gateway> hyper::service::Service<Request<Incoming>> for Answers<G> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let running = Running::begin(&self.status);
         let form = Form::asked_by(request.headers());
+        let has_body = !request.body().is_end_stream();
+        self.status.had_body.store(has_body, Relaxed);
         let Answers {
             front,
             sites,

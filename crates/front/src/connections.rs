@@ -19,6 +19,8 @@ const KEEP_ALIVE: u32 = 75;
 const HEAD_TIMEOUT: u32 = 20;
 /// Ticks that a client may take none of what is sent to it: nginx's `send_timeout`, 60 s.
 const SEND_TIMEOUT: u32 = 60;
+/// Ticks without a byte after which a refused client is given up: nginx's `lingering_timeout`, 5 s.
+const LINGER_PAUSE: u32 = 5;
 /// Parked connections after which freed memory is given back: below, it is not worth the walk
 /// through the heap.
 const TRIM_AFTER: usize = 128;
@@ -33,6 +35,8 @@ pub(crate) enum Phase {
     ReadingHead,
     /// A request is being answered.
     Busy,
+    /// The last answer is sent; the client may still be sending.
+    Lingering,
 }
 
 /// What a connection is told to do; later ones win.
@@ -62,6 +66,8 @@ pub(crate) struct Status {
     pub(crate) awaits_bytes: AtomicBool,
     /// The client takes none of what is sent to it.
     pub(crate) write_blocked: AtomicBool,
+    /// The last request came with a body, of which something may be unread.
+    pub(crate) had_body: AtomicBool,
     now: Arc<AtomicU32>,
 }
 
@@ -70,7 +76,8 @@ impl Status {
         match self.phase.load(Relaxed) {
             0 => Phase::Idle,
             1 => Phase::ReadingHead,
-            _ => Phase::Busy,
+            2 => Phase::Busy,
+            _ => Phase::Lingering,
         }
     }
 
@@ -119,6 +126,7 @@ impl Status {
             Phase::Busy if ticks >= SEND_TIMEOUT && self.write_blocked.load(Relaxed) => {
                 Order::Close
             }
+            Phase::Lingering if ticks >= LINGER_PAUSE => Order::Close,
             _ => Order::None,
         }
     }
@@ -153,6 +161,7 @@ impl Connections {
             flushed: AtomicBool::new(true),
             awaits_bytes: AtomicBool::new(false),
             write_blocked: AtomicBool::new(false),
+            had_body: AtomicBool::new(false),
             now: Arc::clone(&self.now),
         });
         if self.draining.load(Relaxed) {
