@@ -5,6 +5,7 @@ mod support;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use support::{Appliance, Connection, Project};
 
@@ -248,7 +249,6 @@ fn a_missing_slash_is_added_and_nobody_is_sent_elsewhere() {
         "//evil.test/",
         "//evil.test/..//static/sub",
         "//evil.test/%2e%2e/static/sub",
-        "/\\evil.test/%2e%2e/static/sub",
         "/.//evil.test/../static/sub",
         "///evil.test/%2e%2e/static/sub",
     ] {
@@ -409,6 +409,9 @@ fn ten_thousand_pipelined_requests_are_answered_in_order() {
     assert_eq!(connection.get("/static/a.txt").text(), "static a");
 }
 
+/// Sooner than any of the server's own time limits.
+const SOON: Duration = Duration::from_secs(10);
+
 /// Requests no client means, each to end with an error status or a closed connection.
 fn broken_requests() -> Vec<(&'static str, Vec<u8>)> {
     let with_field =
@@ -501,6 +504,7 @@ fn what_is_no_request_gets_an_error_or_the_end() {
     let site = routes();
     for (what, request) in broken_requests() {
         let mut connection = site.connect();
+        let begun = Instant::now();
         // The server may be gone before all of it is sent.
         let _ = connection.stream().write_all(&request);
         if let Some(response) = connection.try_response() {
@@ -510,10 +514,11 @@ fn what_is_no_request_gets_an_error_or_the_end() {
                 response.status
             );
         }
+        assert!(begun.elapsed() < SOON, "{what} kept the server waiting");
         assert_eq!(site.get("/static/a.txt").text(), "static a", "after {what}");
     }
     let long_field = format!(
-        "GET /api HTTP/1.1\r\nhost: test\r\na: {}\r\n\r\n",
+        "GET /api HTTP/1.1\r\nhost: test\r\nconnection: close\r\na: {}\r\n\r\n",
         "b".repeat(100_000)
     );
     let status = String::from_utf8(site.exchange(&long_field)[..12].to_vec()).unwrap();
