@@ -6,11 +6,13 @@
 //!
 //! 1. Calls come in bursts: whoever pushes says, by [`Queue::rouse`], when the burst is over.
 //!    Waking a thread for each call would have it sleep again before the next.
-//! 2. If no thread is at work then, one is woken. If some are, that arms the *sentry*: an idle thread that looks,
-//!    at once and then every [`SENTRY_TICK`], whether the kernel sees any of them running. If
-//!    none runs (all wait for a database, a socket, a lock), the sentry joins them.
+//! 2. If no thread is at work then, one is woken. If some are, that arms the *sentry*: an idle
+//!    thread that looks, at once and then every [`SENTRY_TICK`], whether the kernel sees any of
+//!    them running. If none runs (all wait for a database, a socket, a lock), the sentry joins
+//!    them. It also joins when no call was taken for [`STALL`]: one that computes for a minute
+//!    must not hold up the others for as long.
 //! 3. A thread finding the queue empty goes idle; so does one that joined when, having served
-//!    [`STINT`], it sees another running.
+//!    [`STINT`], it sees another running. If calls still wait it becomes the sentry.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,9 +25,12 @@ use crate::sys::ThreadState;
 /// How often the sentry looks: long beside a request of some 20 us, short beside a wait for
 /// a database.
 const SENTRY_TICK: Duration = Duration::from_millis(2);
-/// How long the sentry stays after the queue was last seen waiting: waking it anew for every burst would
-/// cost more than its ticks.
+/// How long the sentry stays after the queue was last seen waiting: waking it anew for every
+/// burst would cost more than its ticks.
 const SENTRY_STAYS: Duration = Duration::from_millis(20);
+/// How long calls wait for a thread that computes: a few of the 5 ms after which Python's threads
+/// take turns anyway.
+const STALL: Duration = Duration::from_millis(20);
 /// How long a thread serves before it considers going idle again.
 const STINT: Duration = Duration::from_millis(50);
 
@@ -51,6 +56,8 @@ struct State<T> {
     idle: Vec<usize>,
     sentry: Option<usize>,
     at_work: usize,
+    /// Calls taken so far, wrapping: whether it changes is all that counts.
+    taken: u64,
     closed: bool,
 }
 
@@ -83,6 +90,7 @@ impl<T> Queue<T> {
                 idle: Vec::new(),
                 sentry: None,
                 at_work: 0,
+                taken: 0,
                 closed: false,
             }),
             capacity,
@@ -155,8 +163,9 @@ impl<T> Queue<T> {
     /// Sleeps until there is work for this thread. Not to be called with the GIL held.
     pub(crate) fn wait(&self, Place(me): Place) -> Duty {
         let mut seen_waiting = Instant::now();
+        let mut stalled = Stalled::default();
         loop {
-            let sentry = {
+            let looks_again = {
                 let mut state = lock(&self.state);
                 if state.members[me].at_work {
                     return Duty::Serve;
@@ -167,21 +176,26 @@ impl<T> Queue<T> {
                 if state.sentry == Some(me) {
                     if !state.waiting.is_empty() {
                         seen_waiting = Instant::now();
-                        if !state.anyone_runs(me) {
+                        if stalled.for_long(state.taken) || !state.anyone_runs(me) {
                             state.employ(me);
                             return Duty::Serve;
                         }
-                    } else if seen_waiting.elapsed() > SENTRY_STAYS {
-                        state.sentry = None;
+                    } else {
+                        stalled = Stalled::default();
+                        if seen_waiting.elapsed() > SENTRY_STAYS {
+                            state.sentry = None;
+                        }
                     }
                 }
-                state.sentry == Some(me)
+                // Nobody wakes those who wait for the last calls of a closed queue.
+                state.sentry == Some(me) || state.closed
             };
-            if sentry {
+            if looks_again {
                 std::thread::park_timeout(SENTRY_TICK);
             } else {
                 std::thread::park();
                 seen_waiting = Instant::now();
+                stalled = Stalled::default();
             }
         }
     }
@@ -196,11 +210,15 @@ impl<T> Queue<T> {
             };
         if !retires && let Some(call) = state.waiting.pop_front() {
             self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+            state.taken = state.taken.wrapping_add(1);
             return Some(call);
         }
         state.members[me].at_work = false;
         state.at_work -= 1;
         state.idle.push(me);
+        if !state.waiting.is_empty() && state.sentry.is_none() {
+            state.sentry = Some(me);
+        }
         None
     }
 
@@ -210,6 +228,22 @@ impl<T> Queue<T> {
         state.closed = true;
         for member in &state.members {
             member.thread.unpark();
+        }
+    }
+}
+
+/// Since when the same number of calls has been taken.
+#[derive(Default)]
+struct Stalled(Option<(u64, Instant)>);
+
+impl Stalled {
+    fn for_long(&mut self, taken: u64) -> bool {
+        match self.0 {
+            Some((known, since)) if known == taken => since.elapsed() > STALL,
+            _ => {
+                self.0 = Some((taken, Instant::now()));
+                false
+            }
         }
     }
 }
