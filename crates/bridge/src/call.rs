@@ -46,7 +46,9 @@ impl Call {
             id: self.request.id,
         };
         let exchange = Arc::clone(&self.exchange);
-        if let Err(error) = self.serve(py, application, builder, &label) {
+        let served = self.serve(py, application, builder, &label);
+        builder.flush_errors();
+        if let Err(error) = served {
             label.log(py, "the application raised an exception", &error);
             exchange.abort();
         }

@@ -26,6 +26,7 @@ pub(crate) struct Concurrency {
 /// Builds environs; one for each pool thread.
 pub(crate) struct EnvironBuilder {
     template: Py<PyDict>,
+    errors: Py<ErrorStream>,
     keys: Keys,
     fields: HashMap<HeaderName, Py<PyString>>,
     /// `SERVER_NAME` and `SERVER_PORT` as last built: rarely another.
@@ -97,6 +98,7 @@ const USUAL_FIELDS: [HeaderName; 24] = [
 impl EnvironBuilder {
     pub(crate) fn new(py: Python<'_>, concurrency: Concurrency) -> PyResult<Self> {
         let template = PyDict::new(py);
+        let errors = Bound::new(py, ErrorStream::default())?;
         template.set_item("SCRIPT_NAME", "")?;
         template.set_item(
             "SERVER_SOFTWARE",
@@ -104,7 +106,7 @@ impl EnvironBuilder {
         )?;
         template.set_item("wsgi.version", (1, 0))?;
         template.set_item("wsgi.url_scheme", "http")?;
-        template.set_item("wsgi.errors", ErrorStream::default().into_pyobject(py)?)?;
+        template.set_item("wsgi.errors", &errors)?;
         template.set_item("wsgi.multithread", concurrency.multithread)?;
         template.set_item("wsgi.multiprocess", concurrency.multiprocess)?;
         template.set_item("wsgi.run_once", false)?;
@@ -112,6 +114,7 @@ impl EnvironBuilder {
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         Ok(EnvironBuilder {
             template: template.unbind(),
+            errors: errors.unbind(),
             keys: Keys::new(py),
             fields: USUAL_FIELDS
                 .into_iter()
@@ -125,6 +128,11 @@ impl EnvironBuilder {
             local: None,
             peer: None,
         })
+    }
+
+    /// The request is over, and so is its last line in `wsgi.errors`.
+    pub(crate) fn flush_errors(&self) {
+        self.errors.get().flush();
     }
 
     pub(crate) fn build<'py>(
