@@ -29,6 +29,7 @@ class ClosableFile(io.FileIO):
 class ClosableMemory(io.BytesIO):
     def close(self):
         closed.append("file-in-memory")
+        super().close()
 
 
 def raising(chunk=b"begun"):

@@ -12,18 +12,29 @@ def meet():
     return "%d" % (barrier.wait(30) >= 0)
 
 
-def wait_for_file():
+def wait_for_file(name="go-on"):
     with open("waiting", "w"):
         pass
     deadline = time.monotonic() + 30
-    while not os.path.exists("go-on") and time.monotonic() < deadline:
+    while not os.path.exists(name) and time.monotonic() < deadline:
         time.sleep(0.005)
-    return "went on"
+    return "went on" if os.path.exists(name) else "nobody came"
+
+
+def wait_for_other_file():
+    return wait_for_file("other-go-on")
+
+
+def compute():
+    end = time.thread_time() + 0.01
+    while time.thread_time() < end:
+        pass
+    return "10 ms"
 
 
 def spin():
     turns = 0
-    while not gate.is_set() and turns < 100_000_000:
+    while not gate.is_set() and turns < 200_000_000:
         turns += 1
     return "opened" if gate.is_set() else "nobody came"
 

@@ -95,6 +95,42 @@ fn a_full_queue_answers_503_to_those_beyond_it() {
 }
 
 #[test]
+fn answers_do_not_wait_for_a_slow_request_behind_them() {
+    let site = Project::wsgi_with("threads = 1", POOL).start();
+    let mut running = ask(&site, "/wait-for-file");
+    let waiting = site.project.path("waiting");
+    eventually("request that runs", || waiting.exists().then_some(()));
+    let mut quick: Vec<Connection> = (0..200).map(|_| ask(&site, "/hello")).collect();
+    let mut slow = ask(&site, "/wait-for-other-file");
+    let mut last = ask(&site, "/hello");
+    fs::write(site.project.path("go-on"), "").unwrap();
+    assert_eq!(running.response().text(), "went on");
+    eventually("answers before the slow request", || {
+        // Nearly all: the server need not take new connections in order.
+        (quick.iter().filter(|one| is_answered(one)).count() >= 180).then_some(())
+    });
+    fs::write(site.project.path("other-go-on"), "").unwrap();
+    assert_eq!(slow.response().text(), "went on");
+    assert_eq!(last.response().text(), "hello");
+    for one in &mut quick {
+        assert_eq!(one.response().text(), "hello");
+    }
+}
+
+#[test]
+fn a_request_that_computes_long_leaves_none_behind() {
+    let site = Project::wsgi_with("threads = 2", POOL).start();
+    let mut spinning = ask(&site, "/spin");
+    // More than the second thread serves before it considers going idle again.
+    let mut others: Vec<Connection> = (0..30).map(|_| ask(&site, "/compute")).collect();
+    for other in &mut others {
+        assert_eq!(other.response().text(), "10 ms");
+    }
+    assert_eq!(site.get("/open-gate").text(), "open");
+    assert_eq!(spinning.response().text(), "opened");
+}
+
+#[test]
 fn half_an_upload_holds_no_thread() {
     let site = Project::wsgi_with("threads = 1", POOL).start();
     let upload = post("/hello", vec![b'x'; 100_000]);
