@@ -164,9 +164,6 @@ impl<G: Gateway> Future for Connection<G> {
             }
             match &mut this.state {
                 State::Serving(hyper) => {
-                    if this.member.status.order() == Order::Drain {
-                        Pin::new(&mut **hyper).graceful_shutdown();
-                    }
                     if let Poll::Ready(result) = hyper.poll_without_shutdown(context) {
                         if let Err(error) = &result {
                             tracing::debug!(peer = %this.service.origin.peer, %error, "connection ended early");
@@ -175,20 +172,36 @@ impl<G: Gateway> Future for Connection<G> {
                         continue;
                     }
                     match this.member.status.order() {
-                        Order::Park => this.member.status.obeyed(),
-                        Order::Drain => {}
-                        Order::None | Order::Close => return Poll::Pending,
+                        Order::Park => {
+                            this.member.status.obeyed();
+                            if !this.is_idle() {
+                                return Poll::Pending;
+                            }
+                            this.park();
+                        }
+                        // Only now: before its head is here, hyper would drop the request.
+                        Order::Drain if this.member.status.phase() == Phase::Busy => {
+                            Pin::new(&mut **hyper).graceful_shutdown();
+                            return Poll::Pending;
+                        }
+                        Order::Drain if this.is_idle() => {
+                            if this.nothing_waits() {
+                                return Poll::Ready(());
+                            }
+                            // Not at once: tokio has to hear of the bytes first.
+                            context.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        Order::None | Order::Drain | Order::Close => return Poll::Pending,
                     }
-                    if !this.is_idle() {
-                        return Poll::Pending;
-                    }
-                    this.park();
                 }
                 State::Parked(io) => {
                     if io.tcp.get_ref().poll_read_ready(context).is_pending() {
                         return Poll::Pending;
                     }
                     if let State::Parked(io) = std::mem::replace(&mut this.state, State::Ended) {
+                        // Not idle before hyper has seen what came.
+                        this.member.status.awaits_bytes.store(false, Relaxed);
                         this.state = State::Serving(serving(io, &this.service));
                     }
                 }

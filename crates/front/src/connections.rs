@@ -191,6 +191,16 @@ impl Connections {
         self.open.load(Relaxed)
     }
 
+    /// Connections with a request whose answer is not out: neither those that only linger, nor
+    /// those whose request never came to its end.
+    pub(crate) fn unanswered(&self) -> usize {
+        let list = lock(&self.list);
+        let phases = list.iter().flatten().map(|status| status.phase());
+        phases
+            .filter(|phase| matches!(phase, Phase::Busy | Phase::Idle))
+            .count()
+    }
+
     /// Looks over all connections every tick; never ends.
     pub(crate) async fn look_out(&self) {
         let mut ticks = tokio::time::interval(TICK);

@@ -130,5 +130,5 @@ async fn drain(connections: &Connections, grace: Duration) -> usize {
     while connections.open() > 0 && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    connections.open()
+    connections.unanswered()
 }
