@@ -156,7 +156,10 @@ impl Exchange {
 
     /// The future of the head; dropping it says that the client has left.
     pub(crate) fn reply(self: Arc<Self>) -> AwaitReply {
-        AwaitReply(Some(ReplyStream { exchange: self }))
+        AwaitReply(Some(ReplyStream {
+            exchange: self,
+            cut_announced: false,
+        }))
     }
 }
 
@@ -212,6 +215,8 @@ impl Future for AwaitReply {
 /// The chunks of a response as the application yields them.
 pub struct ReplyStream {
     exchange: Arc<Exchange>,
+    /// The front has had a turn to write what came before the cut.
+    cut_announced: bool,
 }
 
 impl std::fmt::Debug for ReplyStream {
@@ -228,7 +233,10 @@ impl Body for ReplyStream {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
-        let exchange = &self.exchange;
+        let ReplyStream {
+            exchange,
+            cut_announced,
+        } = self.get_mut();
         let mut state = lock(&exchange.state);
         if let Some(chunk) = state.chunks.pop_front() {
             state.buffered_bytes -= chunk.len();
@@ -239,6 +247,13 @@ impl Body for ReplyStream {
         }
         match state.end {
             End::Complete => Poll::Ready(None),
+            // hyper drops with an error what it has not written yet: a client would see the
+            // connection end without a head, and might well send its request once more.
+            End::Cut if !*cut_announced => {
+                *cut_announced = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
             End::Cut => Poll::Ready(Some(Err(Incomplete))),
             End::Open => {
                 state.register(context);
