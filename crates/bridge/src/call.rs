@@ -7,6 +7,7 @@
 //! 5. an exception goes to the log whole, and to the client as 500, or as a cut response when
 //!    the head has left already.
 
+use std::fmt;
 use std::sync::Arc;
 
 use appliance_gateway::{Request, RequestId};
@@ -69,19 +70,25 @@ impl Call {
         if let Err(error) = close(&app_iter) {
             label.log(py, "close() of the response raised an exception", &error);
         }
+        if let Some(declared) = responder.try_borrow()?.exceeded_bytes() {
+            tracing::warn!(
+                "the application sent more than its Content-Length of {declared} bytes, and the \
+                 rest was dropped: {label}"
+            );
+        }
         sent
     }
 }
 
 impl Label {
     fn log(&self, py: Python<'_>, what: &'static str, error: &PyErr) {
-        tracing::error!(
-            "{what}: {} {} (request {})\n{}",
-            self.method,
-            self.target,
-            self.id,
-            traceback::format(py, error)
-        );
+        tracing::error!("{what}: {self}\n{}", traceback::format(py, error));
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} (request {})", self.method, self.target, self.id)
     }
 }
 

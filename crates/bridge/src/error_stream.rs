@@ -25,7 +25,7 @@ impl ErrorStream {
             tracing::warn!(target: "wsgi.errors", "{}", &unfinished[..end]);
             unfinished.drain(..=end);
         }
-        Ok(text.len()?)
+        text.len()
     }
 
     fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {

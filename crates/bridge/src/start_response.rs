@@ -29,6 +29,8 @@ pub(crate) struct StartResponse {
     /// The application's Content-Length.
     declared_bytes: Option<u64>,
     sent_bytes: u64,
+    /// There were bytes beyond the declared ones.
+    exceeded: bool,
 }
 
 /// How a send went.
@@ -106,6 +108,7 @@ impl StartResponse {
             head_sent: false,
             declared_bytes: None,
             sent_bytes: 0,
+            exceeded: false,
         }
     }
 
@@ -191,6 +194,11 @@ impl StartResponse {
         Ok(())
     }
 
+    /// The application's Content-Length, if it sent more.
+    pub(crate) fn exceeded_bytes(&self) -> Option<u64> {
+        self.declared_bytes.filter(|_| self.exceeded)
+    }
+
     fn check_started(&self) -> PyResult<()> {
         if self.head.is_some() || self.head_sent {
             return Ok(());
@@ -200,16 +208,12 @@ impl StartResponse {
         ))
     }
 
-    fn within_declared<'a>(&self, chunk: &'a [u8]) -> &'a [u8] {
+    fn within_declared<'a>(&mut self, chunk: &'a [u8]) -> &'a [u8] {
         let Some(declared) = self.declared_bytes else {
             return chunk;
         };
         let room = usize::try_from(declared - self.sent_bytes).unwrap_or(usize::MAX);
-        if chunk.len() > room {
-            tracing::warn!(
-                "the application sent more than its Content-Length of {declared} bytes; the rest is dropped"
-            );
-        }
+        self.exceeded |= chunk.len() > room;
         &chunk[..chunk.len().min(room)]
     }
 }
