@@ -55,6 +55,12 @@ def sequence(start_response):
     return Sequence()
 
 
+def counted_then_raising(start_response):
+    _start(start_response, Content_Length="20")
+    yield b"one body"
+    raise ValueError("at once")
+
+
 def empty_list(start_response):
     _start(start_response)
     return []

@@ -56,23 +56,25 @@ fn http_1_0_gets_a_body_that_ends_with_the_connection() {
 fn what_exceeds_content_length_is_cut_and_the_connection_lives() {
     let site = Project::wsgi(BODIES).start();
     let mut connection = site.connect();
-    let warning = "the application sent more than its Content-Length of 8 bytes; \
-                   the rest is dropped";
-    for (number, path) in ["/too-many", "/too-many-at-once", "/too-many-written"]
-        .into_iter()
-        .enumerate()
-    {
+    for path in ["/too-many", "/too-many-at-once", "/too-many-written"] {
         let response = connection.get(path);
         assert_eq!(response.text(), "one body", "{path}");
         assert_eq!(connection.get("/one").text(), "one body", "after {path}");
-        assert!(site.log().matches(warning).count() > number, "{path}");
+        let warning = format!(
+            " WARN worker 1: the application sent more than its Content-Length of 8 bytes, and \
+             the rest was dropped: GET {path} (request "
+        );
+        site.wait_for_log(&warning);
+        assert_eq!(site.log().matches(&warning).count(), 1);
     }
 }
 
 #[test]
 fn a_body_shorter_than_content_length_cuts_the_connection() {
     let site = Project::wsgi(BODIES).start();
-    for path in ["/too-few", "/too-few-generated"] {
+    // Whatever was sent arrives, however soon the end came: a connection that ends without a head
+    // would have some clients send the request again.
+    for path in ["/too-few", "/too-few-generated", "/counted-then-raising"] {
         let mut connection = site.connect();
         let response = connection.get(path);
         assert_eq!((response.status, response.text()), (200, "one body"));
@@ -103,7 +105,6 @@ fn responses_without_a_body_have_none() {
         ("HEAD", "/one", 200, Some("8")),
         ("HEAD", "/counted-generator", 200, Some("8")),
         ("HEAD", "/length-alone", 200, Some("1234")),
-        ("HEAD", "/generator", 200, None),
         ("HEAD", "/endless", 200, None),
         ("HEAD", "/not-modified", 304, None),
     ] {

@@ -77,10 +77,8 @@ fn exceptions_that_are_hard_to_print_are_logged_all_the_same() {
     );
     assert_eq!(site.get("/unprintable").status, 500);
     let unprintable = traceback(&site, "/unprintable");
-    assert!(
-        unprintable.contains("Unprintable: <exception str() failed>"),
-        "{unprintable}"
-    );
+    // What Python itself makes of it differs from version to version.
+    assert!(unprintable.contains("Unprintable: <"), "{unprintable}");
     assert_eq!(site.get("/fine").text(), "fine");
 }
 
