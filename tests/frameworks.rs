@@ -1,4 +1,9 @@
 //! Django and Flask, and everything together under the eyes of wsgiref's validator.
+//!
+//! `APPLIANCE_TEST_PYTHON` must be an interpreter that has `tests/requirements.txt`; `tests/run`
+//! makes five.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 

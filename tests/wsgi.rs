@@ -2,6 +2,8 @@
 //!
 //! Where an application is more than a few lines, it lies in `tests/apps`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 #[path = "wsgi/body.rs"]
