@@ -1,6 +1,8 @@
 //! What users rely on for their connections: idle ones cost little and lose nothing, clients that
 //! leave take nothing with them, and a stop cuts nobody off who may still be served.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::fs;

@@ -1,6 +1,8 @@
 //! What users rely on for their static files: the right bytes with the right fields, whole or not
 //! at all, and a single-page fallback that never stands in for an asset.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod support;
 
 use std::fs;
@@ -374,7 +376,7 @@ fn a_slow_reader_gets_all_of_a_large_file() {
     let mut all = Vec::new();
     for _ in 0..40 {
         let mut piece = vec![0; 100_000];
-        (&mut &*slow.stream()).read_exact(&mut piece).unwrap();
+        slow.stream().read_exact(&mut piece).unwrap();
         all.extend_from_slice(&piece);
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -393,9 +395,7 @@ fn a_file_truncated_while_it_is_sent_cuts_the_connection() {
     let site = project().file("plain/large.bin", large()).start();
     let mut connection = site.connect();
     connection.send("GET /plain/large.bin HTTP/1.1\r\nhost: test\r\n\r\n");
-    (&mut &*connection.stream())
-        .read_exact(&mut [0; 1_000])
-        .unwrap();
+    connection.stream().read_exact(&mut [0; 1_000]).unwrap();
     let file = fs::File::options()
         .write(true)
         .open(site.project.path("plain/large.bin"))
