@@ -253,6 +253,7 @@ fn a_missing_slash_is_added_and_nobody_is_sent_elsewhere() {
         "//evil.test/%2e%2e/static/sub",
         "/.//evil.test/../static/sub",
         "///evil.test/%2e%2e/static/sub",
+        "/\\evil.test/%2e%2e/static/sub",
     ] {
         if let Some(location) = connection.get(target).header("location") {
             assert!(location.starts_with('/'), "{target} → {location}");

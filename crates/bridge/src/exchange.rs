@@ -88,6 +88,13 @@ impl Exchange {
         self.tell_front(state)
     }
 
+    /// The queue has no room for the call: 503.
+    pub(crate) fn refuse(&self) {
+        let mut state = lock(&self.state);
+        state.head = Head::Ready(Box::new(Err(GatewayError::Busy)));
+        state.end = End::Cut;
+    }
+
     /// The call has failed: 500, or, when the head has left already, a response that is cut so
     /// that the client sees it is not whole.
     pub(crate) fn abort(&self) {
@@ -281,6 +288,9 @@ impl Drop for ReplyStream {
         let mut state = lock(&self.exchange.state);
         state.client_gone = true;
         state.front = None;
-        self.exchange.taken.notify_one();
+        // A condition variable's notification is a system call even when nobody waits.
+        if state.python_waits {
+            self.exchange.taken.notify_one();
+        }
     }
 }

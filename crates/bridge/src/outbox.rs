@@ -1,41 +1,37 @@
 //! News from Python threads to the front, in batches.
 //!
-//! Waking a task of another thread's runtime costs an eventfd write each time, and system calls
-//! are what a small request is made of. So Python threads leave the wakers of the tasks they
-//! have news for in a list; one task of the front calls them, where waking is free. The front
-//! itself is only woken when it sleeps: its runtime reports that through
-//! [`Outbox::front_parks`] and [`Outbox::front_wakes`]. A front too busy to sleep looks into the
-//! list by [`Outbox::turn`], or static files could starve the application's answers.
+//! Waking a task of another thread's runtime costs an eventfd write each time, and what wakes
+//! the front for one response and again for the next request costs more than either takes. So:
 //!
-//! A thread that is about to serve its next call within microseconds holds its news back until
-//! it has served them all ([`Outbox::hold`]): otherwise the front would wake, write one response
-//! and sleep again, for each. Should such a call turn out slow after all, the front finds the
-//! news by itself a millisecond later ([`Outbox::watch`]).
+//! 1. Python threads leave the wakers of the tasks they have news for in a list; one task of the
+//!    front calls them ([`Outbox::deliver`]), where waking is free.
+//! 2. The front is only woken when it sleeps ([`Outbox::front_parks`], [`Outbox::front_wakes`]). One
+//!    too busy to sleep looks into the list by [`Outbox::turn`], or static files could starve
+//!    the application's answers.
+//! 3. While Python has more to do than it can ([`Outbox::nap`]), reading further requests is of no
+//!    use to anybody: the front sleeps without looking at its sockets, for half a millisecond at
+//!    most, and Python threads hold their news back as long ([`Outbox::hold`]). The responses of
+//!    that time then leave together, and the requests they provoke arrive together.
 
 use std::future::poll_fn;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use crate::queue::lock;
 
-/// Longest that news are held back: the shortest time that tokio can measure.
-const HELD_AT_MOST: Duration = Duration::from_millis(1);
+/// Longest nap, and longest that news are held back.
+pub(crate) const NAP: Duration = Duration::from_micros(500);
 
 /// The list of tasks to wake, shared by the front and the pool.
 #[derive(Debug, Default)]
 pub struct Outbox {
     inner: Mutex<Inner>,
-    /// The front runs, and will look into the list before it sleeps.
-    front_awake: AtomicBool,
+    /// Ends a nap.
+    wanted: Condvar,
     /// The list is not empty: spares [`Outbox::turn`] the lock.
     has_news: AtomicBool,
-    /// A Python thread holds news back.
-    held: AtomicBool,
-    holding_begins: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -43,65 +39,58 @@ struct Inner {
     news: Vec<Waker>,
     /// The task inside [`Outbox::deliver`].
     courier: Option<Waker>,
+    front: Front,
+    held: bool,
+}
+
+/// What the front's thread does.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum Front {
+    /// Waits for its sockets: an eventfd wakes it.
+    #[default]
+    Sleeps,
+    /// Waits for news, or the end of its nap.
+    Naps,
+    /// Runs, and will look into the list before it sleeps.
+    Runs,
 }
 
 impl Outbox {
     /// Wakes `task` soon. Called by Python threads.
     pub(crate) fn post(&self, task: Waker) {
-        let courier = {
-            let mut inner = lock(&self.inner);
-            inner.news.push(task);
-            self.has_news.store(true, Ordering::SeqCst);
-            if inner.news.len() > 1 || self.held.load(Ordering::Relaxed) {
-                return;
-            }
-            self.courier_of_sleeping_front(&inner)
-        };
-        if let Some(courier) = courier {
-            courier.wake();
+        let mut inner = lock(&self.inner);
+        inner.news.push(task);
+        self.has_news.store(true, Ordering::Relaxed);
+        // The first of several has woken the front already.
+        if inner.front == Front::Naps && !inner.held
+            || inner.front == Front::Sleeps && inner.news.len() == 1
+        {
+            self.wake_front(inner);
         }
     }
 
-    /// Holds news back until [`release`](Self::release), or a millisecond.
+    /// Lets a nap go on although there is news.
     pub(crate) fn hold(&self) {
-        self.held.store(true, Ordering::Relaxed);
+        lock(&self.inner).held = true;
     }
 
-    /// Lets the news go that were held back.
+    /// Undoes [`hold`](Self::hold).
     pub(crate) fn release(&self) {
-        if !self.held.swap(false, Ordering::Relaxed) {
-            return;
+        let mut inner = lock(&self.inner);
+        inner.held = false;
+        if inner.front == Front::Naps && !inner.news.is_empty() {
+            self.wake_front(inner);
         }
-        let courier = {
-            let inner = lock(&self.inner);
-            if inner.news.is_empty() {
-                return;
-            }
-            self.courier_of_sleeping_front(&inner)
-        };
-        if let Some(courier) = courier {
+    }
+
+    fn wake_front(&self, mut inner: std::sync::MutexGuard<'_, Inner>) {
+        if inner.front == Front::Naps {
+            inner.front = Front::Runs;
+            drop(inner);
+            self.wanted.notify_one();
+        } else if let Some(courier) = inner.courier.clone() {
+            drop(inner);
             courier.wake();
-        }
-    }
-
-    fn courier_of_sleeping_front(&self, inner: &Inner) -> Option<Waker> {
-        match self.front_awake.load(Ordering::SeqCst) {
-            true => None,
-            false => inner.courier.clone(),
-        }
-    }
-
-    /// Announces that news may be held back from now on. Called by the front.
-    pub(crate) fn expect_holding(&self) {
-        self.holding_begins.notify_one();
-    }
-
-    /// Wakes the front a millisecond after news may have been held back; it looks for news when it
-    /// sleeps again. Never ends. To be spawned once on the front's runtime.
-    pub async fn watch(&self) {
-        loop {
-            self.holding_begins.notified().await;
-            tokio::time::sleep(HELD_AT_MOST).await;
         }
     }
 
@@ -111,15 +100,12 @@ impl Outbox {
         poll_fn(|context| {
             {
                 let mut inner = lock(&self.inner);
-                if !inner
-                    .courier
-                    .as_ref()
-                    .is_some_and(|known| known.will_wake(context.waker()))
-                {
-                    inner.courier = Some(context.waker().clone());
+                match &mut inner.courier {
+                    Some(known) => known.clone_from(context.waker()),
+                    none => *none = Some(context.waker().clone()),
                 }
                 std::mem::swap(&mut inner.news, &mut batch);
-                self.has_news.store(false, Ordering::SeqCst);
+                self.has_news.store(false, Ordering::Relaxed);
             }
             batch.drain(..).for_each(Waker::wake);
             Poll::<()>::Pending
@@ -127,20 +113,34 @@ impl Outbox {
         .await;
     }
 
+    /// Sleeps on the front's thread until there is news that is not held back, [`NAP`] at most.
+    pub(crate) fn nap(&self) {
+        let mut inner = lock(&self.inner);
+        if !inner.news.is_empty() {
+            return;
+        }
+        inner.front = Front::Naps;
+        let (mut inner, _) = self
+            .wanted
+            .wait_timeout_while(inner, NAP, |inner| inner.front == Front::Naps)
+            .unwrap_or_else(PoisonError::into_inner);
+        inner.front = Front::Runs;
+    }
+
     /// The front's thread is about to sleep: what came in while it ran is delivered first.
-    pub fn front_parks(&self) {
-        self.front_awake.store(false, Ordering::SeqCst);
-        // The lock orders this check after any `post` that still saw the front awake.
-        self.wake_courier(&lock(&self.inner));
+    pub(crate) fn front_parks(&self) {
+        let mut inner = lock(&self.inner);
+        inner.front = Front::Sleeps;
+        self.wake_courier(&inner);
     }
 
     /// The front's thread runs again.
-    pub fn front_wakes(&self) {
-        self.front_awake.store(true, Ordering::SeqCst);
+    pub(crate) fn front_wakes(&self) {
+        lock(&self.inner).front = Front::Runs;
     }
 
     /// To be called by the front between its connections' turns. Costs one load.
-    pub fn turn(&self) {
+    pub(crate) fn turn(&self) {
         if self.has_news.load(Ordering::Relaxed) {
             self.wake_courier(&lock(&self.inner));
         }

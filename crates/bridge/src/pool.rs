@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use appliance_gateway::{Gateway, GatewayError, Reply, Request};
@@ -17,7 +17,7 @@ use pyo3::types::{PyCFunction, PyDict};
 use crate::call::Call;
 use crate::environ::{Concurrency, EnvironBuilder};
 use crate::exchange::{Exchange, ReplyStream};
-use crate::outbox::Outbox;
+use crate::outbox::{NAP, Outbox};
 use crate::queue::{Duty, Queue};
 use crate::sys;
 
@@ -25,10 +25,10 @@ use crate::sys;
 /// request for a small file then waits for no Python bytecode.
 const NICE: i32 = 5;
 
-/// A call shorter than this is quick: the news of those before it can wait for it.
-const QUICK: Duration = Duration::from_micros(200);
-/// So many quick calls in a row make the next one likely to be quick.
-const QUICK_IN_A_ROW: u32 = 64;
+/// With so many calls waiting, Python is what everybody waits for.
+const BUSY: usize = 4;
+/// Calls that take longer are so few that their wake-ups do not matter.
+const SHORT: Duration = Duration::from_millis(1);
 
 /// Turns of the front's connections after which a burst counts as over.
 const BURST_TURNS: usize = 64;
@@ -41,6 +41,23 @@ pub struct Pool {
     alive: Arc<AtomicUsize>,
     /// Turns since the front last slept.
     turns: AtomicUsize,
+    napped: AtomicBool,
+    pace: Arc<Pace>,
+}
+
+/// How long calls take, as a moving mean.
+#[derive(Default)]
+struct Pace(AtomicU64);
+
+impl Pace {
+    fn record(&self, took: Duration) {
+        let (mean, took) = (self.0.load(Ordering::Relaxed), took.as_nanos() as u64);
+        self.0.store(mean - mean / 8 + took / 8, Ordering::Relaxed);
+    }
+
+    fn is_short(&self) -> bool {
+        u128::from(self.0.load(Ordering::Relaxed)) < SHORT.as_nanos()
+    }
 }
 
 impl Pool {
@@ -59,6 +76,8 @@ impl Pool {
             response_buffer_bytes: usize::try_from(settings.response_buffer_bytes)?,
             alive: Arc::default(),
             turns: AtomicUsize::default(),
+            napped: AtomicBool::default(),
+            pace: Arc::default(),
         };
         let concurrency = Concurrency {
             multithread: settings.threads > 1,
@@ -91,6 +110,8 @@ impl Pool {
             response_buffer_bytes: 0,
             alive: Arc::default(),
             turns: AtomicUsize::default(),
+            napped: AtomicBool::default(),
+            pace: Arc::default(),
         }
     }
 
@@ -102,6 +123,14 @@ impl Pool {
     /// To be called on the front's thread when it is about to sleep.
     pub fn front_parks(&self) {
         self.rouse();
+        // After each nap the sockets are looked at once.
+        let naps = !self.napped.load(Ordering::Relaxed)
+            && self.queue.waiting() >= BUSY
+            && self.pace.is_short();
+        self.napped.store(naps, Ordering::Relaxed);
+        if naps {
+            self.outbox.nap();
+        }
         self.outbox.front_parks();
     }
 
@@ -113,9 +142,6 @@ impl Pool {
     fn rouse(&self) {
         self.turns.store(0, Ordering::Relaxed);
         self.queue.rouse();
-        if self.queue.has_more() {
-            self.outbox.expect_holding();
-        }
     }
 
     /// Lets the threads finish what is queued and end. Returns how many have not by `deadline`.
@@ -139,11 +165,12 @@ impl Pool {
     ) -> PyResult<Bound<'py, PyCFunction>> {
         let queue = Arc::clone(&self.queue);
         let (alive, outbox) = (Arc::clone(&self.alive), Arc::clone(&self.outbox));
+        let pace = Arc::clone(&self.pace);
         PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
             let py = arguments.py();
             let mut builder = EnvironBuilder::new(py, concurrency)?;
             alive.fetch_add(1, Ordering::AcqRel);
-            serve(py, &queue, &outbox, &application, &mut builder);
+            serve(py, &queue, (&outbox, &pace), &application, &mut builder);
             alive.fetch_sub(1, Ordering::AcqRel);
             Ok(())
         })
@@ -154,19 +181,27 @@ impl Pool {
 fn serve(
     py: Python<'_>,
     queue: &Queue<Call>,
-    outbox: &Outbox,
+    (outbox, pace): (&Outbox, &Pace),
     application: &Py<PyAny>,
     builder: &mut EnvironBuilder,
 ) {
     sys::yield_to_front(NICE);
     let place = queue.join();
-    let mut quick_in_a_row = 0;
     while py.detach(|| queue.wait(place)) == Duty::Serve {
         let mut began = Instant::now();
+        let mut held_since = None;
         while let Some(call) = queue.next(place) {
-            match quick_in_a_row >= QUICK_IN_A_ROW && queue.has_more() {
-                true => outbox.hold(),
-                false => outbox.release(),
+            let hold = queue.waiting() >= BUSY && pace.is_short();
+            match held_since {
+                None if hold => {
+                    outbox.hold();
+                    held_since = Some(began);
+                }
+                Some(since) if !hold || began - since >= NAP => {
+                    outbox.release();
+                    held_since = None;
+                }
+                _ => {}
             }
             let exchange = Arc::clone(&call.exchange);
             // A fault of ours costs this request, not the thread.
@@ -175,20 +210,22 @@ fn serve(
                 exchange.abort();
             }
             let ended = Instant::now();
-            quick_in_a_row = match ended - began < QUICK {
-                true => quick_in_a_row.saturating_add(1),
-                false => 0,
-            };
+            pace.record(ended - began);
             began = ended;
         }
-        outbox.release();
+        if held_since.is_some() {
+            outbox.release();
+        }
     }
 }
 
 impl Gateway for Pool {
     type Body = ReplyStream;
 
-    async fn call(&self, request: Request) -> Result<Reply<ReplyStream>, GatewayError> {
+    fn call(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<Reply<ReplyStream>, GatewayError>> + Send + use<> {
         let exchange = Arc::new(Exchange::new(
             Arc::clone(&self.outbox),
             self.response_buffer_bytes,
@@ -197,8 +234,10 @@ impl Gateway for Pool {
             request,
             exchange: Arc::clone(&exchange),
         };
-        self.queue.push(call).map_err(|_| GatewayError::Busy)?;
-        exchange.reply().await
+        if self.queue.push(call).is_err() {
+            exchange.refuse();
+        }
+        exchange.reply()
     }
 
     fn turn(&self) {

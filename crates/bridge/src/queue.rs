@@ -138,9 +138,9 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Whether calls wait. A hint: true or false of a moment ago.
-    pub(crate) fn has_more(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+    /// How many calls wait, or waited a moment ago.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Joins the calling thread, idle at first.

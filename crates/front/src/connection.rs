@@ -7,6 +7,7 @@
 //! One that ends while its client may still be sending *lingers*: a socket closed with bytes
 //! unread resets the connection, and the client loses the very answer that says why (413).
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,6 +19,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use appliance_gateway::Gateway;
+use axum::body::Body;
 use bytes::{Buf, Bytes};
 use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -27,14 +29,14 @@ use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tower::{Layer, Service};
+use tower::Service;
 use tower_http::body::UnsyncBoxBody;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::catch_panic::{self, CatchPanic};
 
 use crate::connections::{Member, Order, Phase, Status};
 use crate::error_page::{Form, error_page};
 use crate::files::SendfileStream;
-use crate::respond::{Origin, respond};
+use crate::respond::{Answer, Origin, Steps};
 use crate::serve::Front;
 use crate::site::Sites;
 
@@ -70,12 +72,14 @@ impl<G: Gateway> Connection<G> {
             status: Arc::clone(&member.status),
         };
         let service = Answers {
-            front,
-            sites,
-            origin: Origin {
-                peer,
-                local,
-                sendfile: Some(io.tcp.token()),
+            steps: Steps {
+                front,
+                sites,
+                origin: Origin {
+                    peer,
+                    local,
+                    sendfile: Some(io.tcp.token()),
+                },
             },
             status: Arc::clone(&member.status),
         };
@@ -154,7 +158,7 @@ impl<G: Gateway> Future for Connection<G> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.service.front.gateway.turn();
+        this.service.steps.front.gateway.turn();
         this.member.status.set_waker(context.waker());
         loop {
             match this.member.status.order() {
@@ -166,7 +170,7 @@ impl<G: Gateway> Future for Connection<G> {
                 State::Serving(hyper) => {
                     if let Poll::Ready(result) = hyper.poll_without_shutdown(context) {
                         if let Err(error) = &result {
-                            tracing::debug!(peer = %this.service.origin.peer, %error, "connection ended early");
+                            tracing::debug!(peer = %this.service.steps.origin.peer, %error, "connection ended early");
                         }
                         this.say_goodbye(result.is_err());
                         continue;
@@ -231,18 +235,14 @@ pub(crate) fn give_memory_back() {
 
 /// hyper's service: answers each request of a connection.
 struct Answers<G> {
-    front: Arc<Front<G>>,
-    sites: Arc<Sites>,
-    origin: Origin,
+    steps: Steps<G>,
     status: Arc<Status>,
 }
 
 impl<G> Clone for Answers<G> {
     fn clone(&self) -> Self {
         Answers {
-            front: Arc::clone(&self.front),
-            sites: Arc::clone(&self.sites),
-            origin: self.origin,
+            steps: self.steps.clone(),
             status: Arc::clone(&self.status),
         }
     }
@@ -251,28 +251,44 @@ impl<G> Clone for Answers<G> {
 impl<G: Gateway> hyper::service::Service<Request<Incoming>> for Answers<G> {
     type Response = Response<Tracked>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Tracked>, Infallible>> + Send>>;
+    type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let running = Running::begin(&self.status);
-        let form = Form::asked_by(request.headers());
+    fn call(&self, request: Request<Incoming>) -> Answering {
         let has_body = !request.body().is_end_stream();
         self.status.had_body.store(has_body, Relaxed);
-        let Answers {
-            front,
-            sites,
-            origin,
-            ..
-        } = self.clone();
-        let steps = tower::service_fn(move |request| {
-            let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
-            async move { Ok::<_, Infallible>(respond(&front, &sites, origin, request).await) }
-        });
-        // The panic's own message and place have gone to the log by the panic hook.
-        let panicked = move |_| error_page(StatusCode::INTERNAL_SERVER_ERROR, form);
-        let mut guarded = CatchPanicLayer::custom(panicked).layer(steps);
-        let response = guarded.call(request);
-        Box::pin(async move { Ok(response.await?.map(|body| Tracked { body, running })) })
+        let running = Some(Running::begin(&self.status));
+        let panicked = Panicked(Form::asked_by(request.headers()));
+        let response = CatchPanic::custom(self.steps.clone(), panicked).call(request);
+        Answering { response, running }
+    }
+}
+
+/// A response to come.
+struct Answering {
+    response: catch_panic::ResponseFuture<Answer, Panicked>,
+    running: Option<Running>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Tracked>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(Pin::new(&mut self.response).poll(context))?;
+        let running = self.running.take();
+        Poll::Ready(Ok(response.map(|body| Tracked { body, running })))
+    }
+}
+
+/// The answer to a request in which something panicked. The panic's own message and place have
+/// gone to the log by the panic hook.
+#[derive(Clone)]
+struct Panicked(Form);
+
+impl catch_panic::ResponseForPanic for Panicked {
+    type ResponseBody = Body;
+
+    fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response<Body> {
+        error_page(StatusCode::INTERNAL_SERVER_ERROR, self.0)
     }
 }
 
@@ -301,7 +317,7 @@ struct Tracked {
         dead_code,
         reason = "dropped with the body, which is its whole purpose"
     )]
-    running: Running,
+    running: Option<Running>,
 }
 
 impl HttpBody for Tracked {

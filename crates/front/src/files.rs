@@ -23,6 +23,7 @@ mod range;
 mod sendfile;
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use appliance_project::model::Files;
@@ -80,6 +81,30 @@ impl Folder {
         }
     }
 
+    /// The same as [`reply`](Self::reply) for a hot file: one that needs neither a system call nor
+    /// a future. None for anything else.
+    pub fn reply_at_once(
+        &self,
+        head: &Parts,
+        path_below: &str,
+        sendfile: Option<Sendfile>,
+    ) -> Option<Response<Body>> {
+        if head.method != Method::GET && head.method != Method::HEAD {
+            return None;
+        }
+        let key = plain_key(path_below, names_folder(head, path_below))?;
+        let entry = self.cache.fresh(self.id, key.as_bytes())?;
+        match compose(head, &entry, sendfile) {
+            Composed::Whole(mut response) => {
+                if head.method == Method::HEAD {
+                    *response.body_mut() = Body::empty();
+                }
+                Some(response)
+            }
+            Composed::Needs { .. } => None,
+        }
+    }
+
     /// Answers a request. `path_below` is what follows the route's prefix in the request's path,
     /// percent-encoded as it arrived; `sendfile` says that the connection can send files itself.
     pub async fn reply(
@@ -105,12 +130,7 @@ impl Folder {
         path_below: &str,
         sendfile: Option<Sendfile>,
     ) -> io::Result<Response<Body>> {
-        let is_folder = if path_below.is_empty() {
-            head.uri.path()
-        } else {
-            path_below
-        }
-        .ends_with('/');
+        let is_folder = names_folder(head, path_below);
         if let Some(key) = plain_key(path_below, is_folder)
             && let Some(entry) = self.cache.fresh(self.id, key.as_bytes())
             && let Some(response) = self.send(head, &entry, sendfile).await?
@@ -191,50 +211,73 @@ impl Folder {
         entry: &Arc<Entry>,
         sendfile: Option<Sendfile>,
     ) -> io::Result<Option<Response<Body>>> {
-        let index = pick(&head.headers, &entry.variants);
+        let (index, part) = match compose(head, entry, sendfile) {
+            Composed::Whole(response) => return Ok(Some(response)),
+            Composed::Needs { index, part } => (index, part),
+        };
+        let (source, entry_too) = (self.source.clone(), entry.clone());
+        let open = move |access| source.reopen(&entry_too, &entry_too.variants[index], access);
+        let Some(file) = anywhere(open).await? else {
+            return Ok(None);
+        };
         let variant = &entry.variants[index];
-        match conditions::evaluate(&head.headers, variant.validators()) {
-            Verdict::Proceed => {}
-            Verdict::NotModified => return Ok(Some(not_modified(variant))),
-            Verdict::Failed => return Ok(Some(error(head, StatusCode::PRECONDITION_FAILED))),
-        }
-        let part = match requested_range(head, variant) {
-            RangeRequest::Whole => None,
-            RangeRequest::Part(part) => Some(part),
-            RangeRequest::Unsatisfiable => return Ok(Some(unsatisfiable(head, variant.len))),
-        };
         let bytes = part.clone().unwrap_or(0..variant.len);
-        let body = match &variant.content {
-            _ if head.method == Method::HEAD => Body::empty(),
-            Content::Memory(..) if let Some(file) = sendfile.and(variant.open_file()) => {
-                file_body(file.clone(), bytes.start, bytes.end - bytes.start, sendfile)
-            }
-            Content::Memory(all, _) => {
-                Body::from(all.slice(bytes.start as usize..bytes.end as usize))
-            }
-            Content::Disk => {
-                let (source, entry) = (self.source.clone(), entry.clone());
-                let open = move |access| source.reopen(&entry, &entry.variants[index], access);
-                let Some(file) = anywhere(open).await? else {
-                    return Ok(None);
-                };
-                file_body(file, bytes.start, bytes.end - bytes.start, sendfile)
-            }
-        };
-        let mut response = Response::new(body);
-        *response.headers_mut() = variant.fields.clone();
-        if let Some(part) = part {
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            let range = format!("bytes {}-{}/{}", part.start, part.end - 1, variant.len);
-            insert(&mut response, header::CONTENT_RANGE, range);
-            insert(
-                &mut response,
-                header::CONTENT_LENGTH,
-                (part.end - part.start).to_string(),
-            );
-        }
-        Ok(Some(response))
+        let body = file_body(file, bytes.start, bytes.end - bytes.start, sendfile);
+        Ok(Some(with_fields(variant, part, body)))
     }
+}
+
+/// A response as far as memory holds it.
+enum Composed {
+    Whole(Response<Body>),
+    /// The file of this variant must be opened, to send this part of it, or all.
+    Needs {
+        index: usize,
+        part: Option<Range<u64>>,
+    },
+}
+
+fn compose(head: &Parts, entry: &Entry, sendfile: Option<Sendfile>) -> Composed {
+    let index = pick(&head.headers, &entry.variants);
+    let variant = &entry.variants[index];
+    match conditions::evaluate(&head.headers, variant.validators()) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return Composed::Whole(not_modified(variant)),
+        Verdict::Failed => {
+            return Composed::Whole(error(head, StatusCode::PRECONDITION_FAILED));
+        }
+    }
+    let part = match requested_range(head, variant) {
+        RangeRequest::Whole => None,
+        RangeRequest::Part(part) => Some(part),
+        RangeRequest::Unsatisfiable => return Composed::Whole(unsatisfiable(head, variant.len)),
+    };
+    let bytes = part.clone().unwrap_or(0..variant.len);
+    let body = match &variant.content {
+        _ if head.method == Method::HEAD => Body::empty(),
+        Content::Memory(..) if let Some(file) = sendfile.and(variant.open_file()) => {
+            file_body(file.clone(), bytes.start, bytes.end - bytes.start, sendfile)
+        }
+        Content::Memory(all, _) => Body::from(all.slice(bytes.start as usize..bytes.end as usize)),
+        Content::Disk => return Composed::Needs { index, part },
+    };
+    Composed::Whole(with_fields(variant, part, body))
+}
+
+fn with_fields(variant: &Variant, part: Option<Range<u64>>, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.headers_mut() = variant.fields.clone();
+    if let Some(part) = part {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let range = format!("bytes {}-{}/{}", part.start, part.end - 1, variant.len);
+        insert(&mut response, header::CONTENT_RANGE, range);
+        insert(
+            &mut response,
+            header::CONTENT_LENGTH,
+            (part.end - part.start).to_string(),
+        );
+    }
+    response
 }
 
 enum At {
@@ -256,6 +299,14 @@ async fn anywhere<T: Send + 'static>(
     waiting
         .await
         .unwrap_or_else(|failed| Err(io::Error::other(failed)))
+}
+
+fn names_folder(head: &Parts, path_below: &str) -> bool {
+    let path = match path_below {
+        "" => head.uri.path(),
+        below => below,
+    };
+    path.ends_with('/')
 }
 
 /// The cache key of a path that needs no decoding. A wrong one only misses: keys hold no empty
@@ -316,9 +367,10 @@ fn unsatisfiable(head: &Parts, len: u64) -> Response<Body> {
     response
 }
 
-/// With one slash in front, whatever the request had: `//host/` would be another site.
+/// With one slash in front, whatever the request had: `//host/` would be another site, and so
+/// would `/\host/`, which browsers read the same way.
 fn redirect_to_folder(head: &Parts) -> Response<Body> {
-    let path = head.uri.path().trim_start_matches('/');
+    let path = head.uri.path().trim_start_matches(['/', '\\']);
     let query = head
         .uri
         .query()

@@ -1,18 +1,23 @@
 //! A request → its response: the steps 2 to 5 of a request, in order.
 
-use std::borrow::Cow;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use appliance_gateway::{
-    Gateway, GatewayError, Reason, Reply, ReplyBody, Request as GatewayRequest, RequestId,
+    Gateway, GatewayError, Reason, Reply, ReplyBody, Request as GatewayRequest, RequestBody,
+    RequestId,
 };
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, LOCATION, RETRY_AFTER};
 use http::request::Parts;
-use http::uri::Uri;
 use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
@@ -33,42 +38,118 @@ pub(crate) struct Origin {
     pub(crate) sendfile: Option<Sendfile>,
 }
 
+/// A response, or the future of one. What needs to wait for nothing is answered at once, without
+/// a future on the heap: hot files are.
+pub(crate) enum Answer {
+    Ready(Option<Response<Body>>),
+    Waits(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+}
+
+impl Answer {
+    fn ready(response: Response<Body>) -> Self {
+        Answer::Ready(Some(response))
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Answer::Waits(response) => response.as_mut().poll(context).map(Ok),
+            Answer::Ready(response) => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                None => Poll::Pending, // polled after its end
+            },
+        }
+    }
+}
+
+/// The steps, for one listener's sites, as a service that middleware can be put around.
+pub(crate) struct Steps<G> {
+    pub(crate) front: Arc<Front<G>>,
+    pub(crate) sites: Arc<Sites>,
+    pub(crate) origin: Origin,
+}
+
+impl<G> Clone for Steps<G> {
+    fn clone(&self) -> Self {
+        Steps {
+            front: Arc::clone(&self.front),
+            sites: Arc::clone(&self.sites),
+            origin: self.origin,
+        }
+    }
+}
+
+impl<G: Gateway> tower::Service<Request<Incoming>> for Steps<G> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Answer {
+        respond(&self.front, &self.sites, self.origin, request)
+    }
+}
+
 /// Answers a request. Never fails: what goes wrong has a status.
-pub(crate) async fn respond<G: Gateway>(
-    front: &Front<G>,
+fn respond<G: Gateway>(
+    front: &Arc<Front<G>>,
     sites: &Sites,
     origin: Origin,
     request: Request<Incoming>,
-) -> Response<Body> {
+) -> Answer {
     let (head, body) = request.into_parts();
     let Ok(path) = request_path::normalize(head.uri.path()) else {
-        return refuse(StatusCode::BAD_REQUEST, &head);
+        return Answer::ready(refuse(StatusCode::BAD_REQUEST, &head));
     };
     let Ok(site) = sites.find(&head.uri, &head.headers, head.version == Version::HTTP_11) else {
-        return refuse(StatusCode::BAD_REQUEST, &head);
+        return Answer::ready(refuse(StatusCode::BAD_REQUEST, &head));
     };
     match site.routes.find(&path) {
         Match::Route(Handler::Files(folder), prefix) => {
-            let below = below(&head.uri, &path, prefix);
-            let response = folder.reply(&head, &below, origin.sendfile).await;
-            drain(body, response, front, site).await
+            let below = &path[prefix..];
+            if body.is_end_stream()
+                && let Some(response) = folder.reply_at_once(&head, below, origin.sendfile)
+            {
+                return Answer::ready(response);
+            }
+            let (front, site, folder) = (Arc::clone(front), Arc::clone(site), Arc::clone(folder));
+            let below = below.to_owned();
+            Answer::Waits(Box::pin(async move {
+                let response = folder.reply(&head, &below, origin.sendfile).await;
+                drain(body, response, &front, &site).await
+            }))
         }
-        Match::Route(Handler::Wsgi, _) => application(front, site, origin, head, body).await,
-        Match::AddSlash => add_slash(&head, &path),
-        Match::Nothing => refuse(StatusCode::NOT_FOUND, &head),
+        Match::Route(Handler::Wsgi, _) if body.is_end_stream() => {
+            let body = RequestBody::Memory(Bytes::new());
+            Answer::Waits(Box::pin(call(front, origin, head, body)))
+        }
+        Match::Route(Handler::Wsgi, _) => {
+            let (front, site) = (Arc::clone(front), Arc::clone(site));
+            Answer::Waits(Box::pin(async move {
+                let bounds = Bounds {
+                    limit: site.body_limit_bytes,
+                    in_memory: front.body_buffer_bytes,
+                    spool: &front.spool,
+                };
+                match request_body::receive(body, bounds).await {
+                    Ok(body) => call(&front, origin, head, body).await,
+                    Err(error) => body_failed(&head, &error),
+                }
+            }))
+        }
+        Match::AddSlash => Answer::ready(add_slash(&head, &path)),
+        Match::Nothing => Answer::ready(refuse(StatusCode::NOT_FOUND, &head)),
     }
 }
 
 fn refuse(status: StatusCode, head: &Parts) -> Response<Body> {
     error_page(status, Form::asked_by(&head.headers))
-}
-
-/// What follows the route's prefix.
-fn below<'a>(uri: &'a Uri, path: &'a Cow<'a, str>, prefix: usize) -> Cow<'a, str> {
-    match path {
-        Cow::Borrowed(_) => Cow::Borrowed(&uri.path()[prefix..]),
-        Cow::Owned(path) => Cow::Borrowed(&path[prefix..]),
-    }
 }
 
 /// A redirect that keeps method and query. The path is in normal form, so it cannot begin with
@@ -90,47 +171,41 @@ fn add_slash(head: &Parts, path: &str) -> Response<Body> {
     response
 }
 
-async fn application<G: Gateway>(
-    front: &Front<G>,
-    site: &Site,
+/// Calls the application, at once; the future only awaits its reply, and is small for that.
+fn call<G: Gateway>(
+    front: &Arc<Front<G>>,
     origin: Origin,
     head: Parts,
-    body: Incoming,
-) -> Response<Body> {
-    let bounds = Bounds {
-        limit: site.body_limit_bytes,
-        in_memory: front.body_buffer_bytes,
-        spool: &front.spool,
-    };
-    let body = match request_body::receive(body, bounds).await {
-        Ok(body) => body,
-        Err(error) => return body_failed(&head, &error),
-    };
+    body: RequestBody,
+) -> impl Future<Output = Response<Body>> + Send + use<G> {
     let form = Form::asked_by(&head.headers);
-    let request = GatewayRequest {
+    let reply = front.gateway.call(GatewayRequest {
         head,
         body,
         peer: origin.peer,
         local: origin.local,
         id: front.next_id(),
-    };
-    match front.gateway.call(request).await {
-        Ok(reply) => from_reply(reply, origin.sendfile),
-        Err(GatewayError::Failed) => error_page(StatusCode::INTERNAL_SERVER_ERROR, form),
-        Err(GatewayError::Busy) => {
-            front.overload.report();
-            let mut response = error_page(StatusCode::SERVICE_UNAVAILABLE, form);
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            response
+    });
+    let front = Arc::clone(front);
+    async move {
+        match reply.await {
+            Ok(reply) => from_reply(reply, origin.sendfile),
+            Err(GatewayError::Failed) => error_page(StatusCode::INTERNAL_SERVER_ERROR, form),
+            Err(GatewayError::Busy) => {
+                front.overload.report();
+                let mut response = error_page(StatusCode::SERVICE_UNAVAILABLE, form);
+                response
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+            }
         }
     }
 }
 
 fn from_reply<B>(reply: Reply<B>, sendfile: Option<Sendfile>) -> Response<Body>
 where
-    B: http_body::Body<Data = bytes::Bytes, Error = appliance_gateway::Incomplete> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error = appliance_gateway::Incomplete> + Send + 'static,
 {
     let mut head = reply.head;
     if let Some(Reason(reason)) = head.extensions.remove() {
@@ -179,7 +254,6 @@ async fn drain<G>(
     front: &Front<G>,
     site: &Site,
 ) -> Response<Body> {
-    use http_body::Body as _;
     if !body.is_end_stream() {
         let bounds = Bounds {
             limit: front.body_buffer_bytes.min(site.body_limit_bytes),

@@ -18,7 +18,7 @@ pub(crate) struct Routes {
 /// Who answers.
 #[derive(Debug)]
 pub(crate) enum Handler {
-    Files(Folder),
+    Files(Arc<Folder>),
     Wsgi,
 }
 
@@ -42,9 +42,12 @@ impl Routes {
                 Pattern::Prefix(path) => (path, false),
             };
             let handler = match &route.target {
-                Target::Files(files) => {
-                    Handler::Files(Folder::new(files, path, is_exact, Arc::clone(cache)))
-                }
+                Target::Files(files) => Handler::Files(Arc::new(Folder::new(
+                    files,
+                    path,
+                    is_exact,
+                    Arc::clone(cache),
+                ))),
                 Target::Wsgi => Handler::Wsgi,
             };
             // Requests spell what is not ASCII in escapes.

@@ -15,11 +15,12 @@ pub trait Gateway: Send + Sync + 'static {
     /// The response's body; its end without an error is the end of the response.
     type Body: http_body::Body<Data = Bytes, Error = Incomplete> + Send + 'static;
 
-    /// Calls the application. Dropping the future or the body says that the client has left.
+    /// Calls the application, at once: the future only awaits its reply. Dropping the future or
+    /// the body says that the client has left.
     fn call(
         &self,
         request: Request,
-    ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send;
+    ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send + use<Self>;
 
     /// Called by the front between its connections' turns, so that news from the application is
     /// seen however busy the front is. Must cost next to nothing.
@@ -137,8 +138,11 @@ pub enum GatewayError {
 impl<G: Gateway> Gateway for std::sync::Arc<G> {
     type Body = G::Body;
 
-    async fn call(&self, request: Request) -> Result<Reply<Self::Body>, GatewayError> {
-        (**self).call(request).await
+    fn call(
+        &self,
+        request: Request,
+    ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send + use<G> {
+        (**self).call(request)
     }
 
     fn turn(&self) {

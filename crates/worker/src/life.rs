@@ -20,9 +20,10 @@ use tokio::runtime::Runtime;
 use crate::control::{self, StopSignals};
 use crate::spec::Assignment;
 
-/// Exit statuses, as the supervisor understands them.
+/// Exit statuses: those of `appliance serve`, since a worker without a supervisor is just that.
 const DRAINED: u8 = 0;
 const FAILED: u8 = 3;
+const OVERDUE: u8 = 4;
 
 /// Runs a worker; returns the process's exit status.
 pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
@@ -38,10 +39,11 @@ pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
         .as_ref()
         .and_then(|control| control.try_clone().ok());
     match start_and_serve(py, assignment, control) {
-        Ok(()) => {
+        Ok(End::Drained) => {
             control::tell(reporter.as_ref(), &FromWorker::Drained);
             DRAINED
         }
+        Ok(End::Overdue) => leave_at_once(py, OVERDUE),
         Err(failure) => {
             failure.report(reporter.as_ref());
             FAILED
@@ -53,7 +55,7 @@ fn start_and_serve(
     py: Python<'_>,
     assignment: Assignment,
     control: Option<UnixStream>,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     let Assignment {
         slot,
         project,
@@ -80,12 +82,10 @@ fn start_and_serve(
     py.detach(|| {
         let grace = project.server.stop_timeout;
         let outbox = pool.outbox();
-        let watched = pool.outbox();
         let front = Front::new(&project, pool);
         let (asked_at, left) = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });
-                tokio::spawn(async move { watched.watch().await });
                 let mut asked_at = Instant::now();
                 let stop = async {
                     control::tell(reporter.as_ref(), &FromWorker::Ready { python });
@@ -107,8 +107,34 @@ fn start_and_serve(
                 "stopping with requests unfinished after {grace:?}"
             );
         }
-        Ok(())
+        Ok(match left + stuck {
+            0 => End::Drained,
+            _ => End::Overdue,
+        })
     })
+}
+
+/// How a worker's serving ends.
+enum End {
+    /// Every request was answered.
+    Drained,
+    /// Some were left when `stop_timeout` had passed.
+    Overdue,
+}
+
+/// Ends the process without Python's own end, which would wait for the threads that are stuck.
+/// Returns only if that fails.
+fn leave_at_once(py: Python<'_>, status: u8) -> u8 {
+    let left = || -> PyResult<()> {
+        let sys = py.import("sys")?;
+        sys.getattr("stdout")?.call_method0("flush")?;
+        sys.getattr("stderr")?.call_method0("flush")?;
+        py.import("os")?.call_method1("_exit", (status,)).map(drop)
+    };
+    if let Err(error) = left() {
+        tracing::error!(%error, "cannot leave at once");
+    }
+    status
 }
 
 fn start_pool(py: Python<'_>, project: &Project) -> Result<Pool, Failure> {

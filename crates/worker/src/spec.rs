@@ -19,6 +19,7 @@ pub(crate) struct Assignment {
 impl Assignment {
     pub(crate) fn read(path: &str) -> std::io::Result<Self> {
         let spec: WorkerSpec = serde_json::from_slice(&std::fs::read(path)?)?;
+        close_on_exec_all();
         Ok(Assignment {
             slot: spec.slot,
             project: spec.project,
@@ -32,10 +33,31 @@ impl Assignment {
     }
 }
 
-/// Takes over an inherited descriptor. What the application starts must not inherit it.
+/// What the supervisor handed over (sockets, the library, the spec) is for this process, not
+/// for what the application starts. A descriptor inherited from whoever started the supervisor
+/// stays, as a shell's `3>file` should.
+fn close_on_exec_all() {
+    let Ok(descriptors) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    for entry in descriptors.flatten() {
+        let ours = std::fs::read_link(entry.path()).is_ok_and(|target| {
+            let target = target.to_string_lossy();
+            target.starts_with("socket:") || target.starts_with("/memfd:appliance_worker")
+        });
+        let fd = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        if let (true, Some(fd @ 3..)) = (ours, fd) {
+            // SAFETY: fcntl(2) with F_SETFD touches no memory.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+}
+
+/// Takes over an inherited descriptor.
 fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: fcntl(2) with F_SETFD touches no memory.
-    unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
     // SAFETY: the supervisor opened this descriptor for this process and named it once in the
     // spec, which is read once.
     unsafe { OwnedFd::from_raw_fd(fd) }
