@@ -152,9 +152,12 @@ impl Exchange {
     fn tell_front(&self, mut state: MutexGuard<'_, State>) -> Result<(), ClientGone> {
         let front = state.front.take();
         let gone = state.client_gone;
+        // A block of a response that goes on is not to be delayed (PEP 3333, "Buffering and
+        // Streaming").
+        let urgent = state.end == End::Open;
         drop(state);
         if let Some(front) = front {
-            self.outbox.post(front);
+            self.outbox.post(front, urgent);
         }
         if gone { Err(ClientGone) } else { Ok(()) }
     }

@@ -9,9 +9,10 @@
 //!    too busy to sleep looks into the list by [`Outbox::turn`], or static files could starve
 //!    the application's answers.
 //! 3. While Python has more to do than it can ([`Outbox::nap`]), reading further requests is of no
-//!    use to anybody: the front sleeps without looking at its sockets, for half a millisecond at
-//!    most, and Python threads hold their news back as long ([`Outbox::hold`]). The responses of
-//!    that time then leave together, and the requests they provoke arrive together.
+//!    use to anybody: the front sleeps without looking at its sockets, for [`NAP`] at most, and
+//!    Python threads hold whole responses back as long ([`Outbox::hold`]). They then leave
+//!    together, and the requests they provoke arrive together. Each wake-up saved is two
+//!    switches between threads on one processor, which cost a Django view a tenth of its time.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +22,10 @@ use std::time::Duration;
 
 use crate::queue::lock;
 
-/// Longest nap, and longest that news are held back.
-pub(crate) const NAP: Duration = Duration::from_micros(500);
+/// Longest nap, and longest that responses are held back. Measured with 64 connections to a
+/// Django view of 0.3 ms: 538 us of CPU a request without naps, 487 with 1 ms, 419 with 2 ms, and
+/// a lower median latency with each.
+pub(crate) const NAP: Duration = Duration::from_millis(2);
 
 /// The list of tasks to wake, shared by the front and the pool.
 #[derive(Debug, Default)]
@@ -56,10 +59,12 @@ enum Front {
 }
 
 impl Outbox {
-    /// Wakes `task` soon. Called by Python threads.
-    pub(crate) fn post(&self, task: Waker) {
+    /// Wakes `task` soon; if the news are `urgent`, whether they are held back or not. Called by
+    /// Python threads.
+    pub(crate) fn post(&self, task: Waker, urgent: bool) {
         let mut inner = lock(&self.inner);
         inner.news.push(task);
+        inner.held &= !urgent;
         self.has_news.store(true, Ordering::Relaxed);
         // The first of several has woken the front already.
         if inner.front == Front::Naps && !inner.held

@@ -28,7 +28,9 @@ const NICE: i32 = 5;
 /// With so many calls waiting, Python is what everybody waits for.
 const BUSY: usize = 4;
 /// Calls that take longer are so few that their wake-ups do not matter.
-const SHORT: Duration = Duration::from_millis(1);
+const SHORT: Duration = NAP;
+/// Times that the front may sleep without a nap after it has answered a request by itself.
+const STAYS_AWAKE: usize = 256;
 
 /// Turns of the front's connections after which a burst counts as over.
 const BURST_TURNS: usize = 64;
@@ -42,6 +44,8 @@ pub struct Pool {
     /// Turns since the front last slept.
     turns: AtomicUsize,
     napped: AtomicBool,
+    /// How many more times the front must not nap.
+    stays_awake: AtomicUsize,
     pace: Arc<Pace>,
 }
 
@@ -77,6 +81,7 @@ impl Pool {
             alive: Arc::default(),
             turns: AtomicUsize::default(),
             napped: AtomicBool::default(),
+            stays_awake: AtomicUsize::default(),
             pace: Arc::default(),
         };
         let concurrency = Concurrency {
@@ -111,6 +116,7 @@ impl Pool {
             alive: Arc::default(),
             turns: AtomicUsize::default(),
             napped: AtomicBool::default(),
+            stays_awake: AtomicUsize::default(),
             pace: Arc::default(),
         }
     }
@@ -123,8 +129,12 @@ impl Pool {
     /// To be called on the front's thread when it is about to sleep.
     pub fn front_parks(&self) {
         self.rouse();
+        let stays_awake = self.stays_awake.load(Ordering::Relaxed);
+        self.stays_awake
+            .store(stays_awake.saturating_sub(1), Ordering::Relaxed);
         // After each nap the sockets are looked at once.
-        let naps = !self.napped.load(Ordering::Relaxed)
+        let naps = stays_awake == 0
+            && !self.napped.load(Ordering::Relaxed)
             && self.queue.waiting() >= BUSY
             && self.pace.is_short();
         self.napped.store(naps, Ordering::Relaxed);
@@ -238,6 +248,10 @@ impl Gateway for Pool {
             exchange.refuse();
         }
         exchange.reply()
+    }
+
+    fn stay_awake(&self) {
+        self.stays_awake.store(STAYS_AWAKE, Ordering::Relaxed);
     }
 
     fn turn(&self) {

@@ -101,7 +101,8 @@ impl<G: Gateway> Connection<G> {
         if let State::Serving(hyper) = std::mem::replace(&mut self.state, State::Ended) {
             let parts = hyper.into_parts();
             self.state = State::Parked(Io {
-                ahead: parts.read_buf,
+                // A copy: the slice, even an empty one, would keep hyper's whole buffer.
+                ahead: Bytes::copy_from_slice(&parts.read_buf),
                 ..parts.io
             });
             self.member.count_parked();
@@ -219,17 +220,6 @@ impl<G: Gateway> Future for Connection<G> {
                 State::Ended => return Poll::Ready(()),
             }
         }
-    }
-}
-
-/// Returns what parked connections have freed to the system: the heap keeps it otherwise, in
-/// pieces between what lives on.
-#[allow(unsafe_code)] // glibc's malloc_trim has no wrapper
-pub(crate) fn give_memory_back() {
-    // SAFETY: malloc_trim(3) may be called at any time by any thread.
-    #[cfg(target_env = "gnu")]
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
 

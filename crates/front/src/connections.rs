@@ -201,8 +201,9 @@ impl Connections {
             .count()
     }
 
-    /// Looks over all connections every tick; never ends.
-    pub(crate) async fn look_out(&self) {
+    /// Looks over all connections every tick, and returns the memory of many parked ones by
+    /// `give_memory_back`; never ends.
+    pub(crate) async fn look_out(&self, give_memory_back: fn()) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -213,7 +214,7 @@ impl Connections {
             }
             if self.parked.load(Relaxed) >= TRIM_AFTER {
                 self.parked.store(0, Relaxed);
-                crate::connection::give_memory_back();
+                give_memory_back();
             }
         }
     }

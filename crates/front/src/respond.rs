@@ -112,6 +112,7 @@ fn respond<G: Gateway>(
     };
     match site.routes.find(&path) {
         Match::Route(Handler::Files(folder), prefix) => {
+            front.gateway.stay_awake();
             let below = &path[prefix..];
             if body.is_end_stream()
                 && let Some(response) = folder.reply_at_once(&head, below, origin.sendfile)

@@ -25,6 +25,7 @@ const FILE_CACHE_BYTES: usize = 64 << 20;
 pub struct Front<G> {
     pub(crate) gateway: G,
     pub(crate) connections: Arc<Connections>,
+    give_memory_back: fn(),
     pub(crate) body_buffer_bytes: u64,
     pub(crate) spool: PathBuf,
     pub(crate) overload: Overload,
@@ -33,12 +34,13 @@ pub struct Front<G> {
 }
 
 impl<G: Gateway> Front<G> {
-    /// A front for the sites of `project`.
-    pub fn new(project: &Project, gateway: G) -> Arc<Self> {
+    /// A front for the sites of `project`. `give_memory_back` returns freed memory to the system.
+    pub fn new(project: &Project, gateway: G, give_memory_back: fn()) -> Arc<Self> {
         let cache = Arc::new(Cache::new(FILE_CACHE_BYTES));
         Arc::new(Front {
             gateway,
             connections: Arc::default(),
+            give_memory_back,
             body_buffer_bytes: project.python.body_buffer_bytes,
             spool: project.python.spool.clone(),
             overload: Overload::new(),
@@ -86,7 +88,8 @@ pub async fn serve<G: Gateway>(
         accepting.spawn(accept(Arc::clone(&front), Arc::clone(sites), listener));
     }
     let connections = Arc::clone(&front.connections);
-    let look_out = tokio::spawn(async move { connections.look_out().await });
+    let give_memory_back = front.give_memory_back;
+    let look_out = tokio::spawn(async move { connections.look_out(give_memory_back).await });
     stop.await;
     accepting.shutdown().await;
     let left = drain(&front.connections, grace).await;

@@ -22,6 +22,10 @@ pub trait Gateway: Send + Sync + 'static {
         request: Request,
     ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send + use<Self>;
 
+    /// Called when the front answers a request by itself: more of that may come, which is not to
+    /// wait for anything that the gateway does.
+    fn stay_awake(&self) {}
+
     /// Called by the front between its connections' turns, so that news from the application is
     /// seen however busy the front is. Must cost next to nothing.
     fn turn(&self) {}
@@ -143,6 +147,10 @@ impl<G: Gateway> Gateway for std::sync::Arc<G> {
         request: Request,
     ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send + use<G> {
         (**self).call(request)
+    }
+
+    fn stay_awake(&self) {
+        (**self).stay_awake();
     }
 
     fn turn(&self) {

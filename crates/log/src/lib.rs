@@ -30,7 +30,10 @@ pub fn start(process: String, level: &str) {
         .with_ansi(colourful())
         .event_format(Line { process })
         .with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines).with(filter).init();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .init();
 }
 
 fn colourful() -> bool {
@@ -55,11 +58,18 @@ where
         SystemTime.format_time(&mut writer)?;
         let level = *event.metadata().level();
         if writer.has_ansi_escapes() {
-            write!(writer, " \x1b[{}m{level:>5}\x1b[0m \x1b[2m{}:\x1b[0m ", colour(level), self.process)?;
+            write!(
+                writer,
+                " \x1b[{}m{level:>5}\x1b[0m \x1b[2m{}:\x1b[0m ",
+                colour(level),
+                self.process
+            )?;
         } else {
             write!(writer, " {level:>5} {}: ", self.process)?;
         }
-        context.field_format().format_fields(writer.by_ref(), event)?;
+        context
+            .field_format()
+            .format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }
 }

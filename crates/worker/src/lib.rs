@@ -5,13 +5,9 @@
 //! on the process is: the main thread, which runs the front detached from the interpreter, and
 //! the pool's Python threads.
 
-/// Requests are made on the front's thread and freed on Python's: with glibc's allocator each
-/// such free takes another thread's lock.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 mod control;
 mod life;
+mod memory;
 mod spec;
 
 /// The worker library of appliance.

@@ -82,7 +82,7 @@ fn start_and_serve(
     py.detach(|| {
         let grace = project.server.stop_timeout;
         let outbox = pool.outbox();
-        let front = Front::new(&project, pool);
+        let front = Front::new(&project, pool, crate::memory::give_back);
         let (asked_at, left) = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });
