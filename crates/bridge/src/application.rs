@@ -6,7 +6,7 @@ use appliance_project::model::Application;
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
 
-use crate::traceback;
+use crate::{sys, traceback};
 
 /// Why there is no application.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub fn import(
 }
 
 /// What was imported will live as long as the worker: keep the garbage collector from walking
-/// through all of it again and again under load.
+/// through all of it again and again under load, and give back what importing has freed.
 fn settle(py: Python<'_>) {
     let frozen = py.import("gc").and_then(|gc| {
         gc.call_method0("collect")?;
@@ -68,6 +68,7 @@ fn settle(py: Python<'_>) {
     if let Err(error) = frozen {
         tracing::debug!("gc.freeze failed: {}", traceback::summary(py, &error));
     }
+    sys::trim_heap();
 }
 
 fn import_failed(

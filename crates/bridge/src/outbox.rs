@@ -9,7 +9,7 @@
 //!    too busy to sleep looks into the list by [`Outbox::turn`], or static files could starve
 //!    the application's answers.
 //! 3. While Python has more to do than it can ([`Outbox::nap`]), reading further requests is of no
-//!    use to anybody: the front sleeps without looking at its sockets, for [`NAP`] at most, and
+//!    use to anybody: the front sleeps without looking at its sockets, for a bounded time, and
 //!    Python threads hold whole responses back as long ([`Outbox::hold`]). They then leave
 //!    together, and the requests they provoke arrive together. Each wake-up saved is two
 //!    switches between threads on one processor, which cost a Django view a tenth of its time.
@@ -21,11 +21,6 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::queue::lock;
-
-/// Longest nap, and longest that responses are held back. Measured with 64 connections to a
-/// Django view of 0.3 ms: 538 us of CPU a request without naps, 487 with 1 ms, 419 with 2 ms, and
-/// a lower median latency with each.
-pub(crate) const NAP: Duration = Duration::from_millis(2);
 
 /// The list of tasks to wake, shared by the front and the pool.
 #[derive(Debug, Default)]
@@ -118,8 +113,8 @@ impl Outbox {
         .await;
     }
 
-    /// Sleeps on the front's thread until there is news that is not held back, [`NAP`] at most.
-    pub(crate) fn nap(&self) {
+    /// Sleeps on the front's thread until there is news that is not held back.
+    pub(crate) fn nap(&self, at_most: Duration) {
         let mut inner = lock(&self.inner);
         if !inner.news.is_empty() {
             return;
@@ -127,7 +122,7 @@ impl Outbox {
         inner.front = Front::Naps;
         let (mut inner, _) = self
             .wanted
-            .wait_timeout_while(inner, NAP, |inner| inner.front == Front::Naps)
+            .wait_timeout_while(inner, at_most, |inner| inner.front == Front::Naps)
             .unwrap_or_else(PoisonError::into_inner);
         inner.front = Front::Runs;
     }

@@ -17,7 +17,7 @@ use pyo3::types::{PyCFunction, PyDict};
 use crate::call::Call;
 use crate::environ::{Concurrency, EnvironBuilder};
 use crate::exchange::{Exchange, ReplyStream};
-use crate::outbox::{NAP, Outbox};
+use crate::outbox::Outbox;
 use crate::queue::{Duty, Queue};
 use crate::sys;
 
@@ -27,8 +27,11 @@ const NICE: i32 = 5;
 
 /// With so many calls waiting, Python is what everybody waits for.
 const BUSY: usize = 4;
-/// Calls that take longer are so few that their wake-ups do not matter.
-const SHORT: Duration = NAP;
+/// Shortest nap: bursts of the quickest calls are over before, which ends it.
+const SHORTEST_NAP: Duration = Duration::from_micros(500);
+/// Longest nap: what a file may have to wait for that is asked for meanwhile.
+const LONGEST_NAP: Duration = Duration::from_millis(5);
+
 /// Times that the front may sleep without a nap after it has answered a request by itself.
 const STAYS_AWAKE: usize = 256;
 
@@ -59,8 +62,16 @@ impl Pace {
         self.0.store(mean - mean / 8 + took / 8, Ordering::Relaxed);
     }
 
-    fn is_short(&self) -> bool {
-        u128::from(self.0.load(Ordering::Relaxed)) < SHORT.as_nanos()
+    /// How long the front may sleep while `waiting` calls wait: half of the time in which Python
+    /// serves them, so that it never runs out of them. None if it has too few, or takes so long
+    /// for each that wake-ups do not matter.
+    ///
+    /// Measured with 64 connections to a Django view of 0.3 ms: 538 us of CPU a request without
+    /// naps, 487 with 1 ms, 456 with 2, 383 with 4; and a lower median latency with each.
+    fn nap(&self, waiting: usize) -> Option<Duration> {
+        let call = Duration::from_nanos(self.0.load(Ordering::Relaxed));
+        let nap = call * u32::try_from(waiting).ok()? / 2;
+        (waiting >= BUSY && call * 2 < LONGEST_NAP).then(|| nap.clamp(SHORTEST_NAP, LONGEST_NAP))
     }
 }
 
@@ -133,13 +144,14 @@ impl Pool {
         self.stays_awake
             .store(stays_awake.saturating_sub(1), Ordering::Relaxed);
         // After each nap the sockets are looked at once.
-        let naps = stays_awake == 0
-            && !self.napped.load(Ordering::Relaxed)
-            && self.queue.waiting() >= BUSY
-            && self.pace.is_short();
-        self.napped.store(naps, Ordering::Relaxed);
-        if naps {
-            self.outbox.nap();
+        let napped = self.napped.load(Ordering::Relaxed);
+        let nap = match stays_awake == 0 && !napped {
+            true => self.pace.nap(self.queue.waiting()),
+            false => None,
+        };
+        self.napped.store(nap.is_some(), Ordering::Relaxed);
+        if let Some(at_most) = nap {
+            self.outbox.nap(at_most);
         }
         self.outbox.front_parks();
     }
@@ -199,20 +211,15 @@ fn serve(
     let place = queue.join();
     while py.detach(|| queue.wait(place)) == Duty::Serve {
         let mut began = Instant::now();
-        let mut held_since = None;
+        let mut holds = false;
         while let Some(call) = queue.next(place) {
-            let hold = queue.waiting() >= BUSY && pace.is_short();
-            match held_since {
-                None if hold => {
-                    outbox.hold();
-                    held_since = Some(began);
-                }
-                Some(since) if !hold || began - since >= NAP => {
-                    outbox.release();
-                    held_since = None;
-                }
+            let is_busy = pace.nap(queue.waiting()).is_some();
+            match (holds, is_busy) {
+                (false, true) => outbox.hold(),
+                (true, false) => outbox.release(),
                 _ => {}
             }
+            holds = is_busy;
             let exchange = Arc::clone(&call.exchange);
             // A fault of ours costs this request, not the thread.
             if catch_unwind(AssertUnwindSafe(|| call.run(py, application, builder))).is_err() {
@@ -223,7 +230,7 @@ fn serve(
             pace.record(ended - began);
             began = ended;
         }
-        if held_since.is_some() {
+        if holds {
             outbox.release();
         }
     }

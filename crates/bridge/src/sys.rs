@@ -35,6 +35,15 @@ pub(crate) fn yield_to_front(nice: i32) {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
 }
 
+/// Returns what Python has freed while it imported to the system.
+pub(crate) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) may be called at any time by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// A descriptor of our own for a file that Python owns.
 pub(crate) fn duplicate(fd: RawFd) -> std::io::Result<File> {
     // SAFETY: fcntl(2) touches no memory; a descriptor that is not open gives EBADF.
