@@ -19,12 +19,17 @@ pub(crate) struct ErrorStream {
 #[pymethods]
 impl ErrorStream {
     fn write(&self, text: &Bound<'_, PyString>) -> PyResult<usize> {
+        // Before the lock: this may run Python code, which may come back here.
+        let printable = printable(text)?;
         let mut unfinished = lock(&self.unfinished);
-        unfinished.push_str(&printable(text)?);
-        while let Some(end) = unfinished.find('\n') {
-            tracing::warn!(target: "wsgi.errors", "{}", &unfinished[..end]);
-            unfinished.drain(..=end);
+        unfinished.push_str(&printable);
+        let Some(end) = unfinished.rfind('\n') else {
+            return text.len();
+        };
+        for line in unfinished[..end].split('\n') {
+            tracing::warn!(target: "wsgi.errors", "{line}");
         }
+        unfinished.drain(..=end);
         text.len()
     }
 

@@ -80,6 +80,9 @@ impl Exchange {
         complete: bool,
     ) -> Result<(), ClientGone> {
         let mut state = lock(&self.state);
+        if state.client_gone {
+            return Err(ClientGone);
+        }
         state.head = Head::Ready(Box::new(Ok(reply)));
         if complete {
             state.end = End::Complete;
@@ -112,6 +115,10 @@ impl Exchange {
     /// [`wait`](Self::wait_for_room) before the next one.
     pub(crate) fn push(&self, chunk: Bytes, complete: bool) -> Result<bool, ClientGone> {
         let mut state = lock(&self.state);
+        // Bytes that nobody takes, or that come after the end, must not pile up here.
+        if state.client_gone || state.end != End::Open {
+            return Err(ClientGone);
+        }
         if complete {
             state.end = End::Complete;
         }
@@ -291,6 +298,8 @@ impl Drop for ReplyStream {
         let mut state = lock(&self.exchange.state);
         state.client_gone = true;
         state.front = None;
+        state.chunks.clear();
+        state.buffered_bytes = 0;
         // A condition variable's notification is a system call even when nobody waits.
         if state.python_waits {
             self.exchange.taken.notify_one();

@@ -57,16 +57,26 @@ impl FileWrapper {
     /// The rest of the file from its current position, if it is a regular file. Whatever goes
     /// wrong here only means that the wrapper is iterated instead.
     pub(crate) fn section(&self, py: Python<'_>) -> Option<Section> {
-        let fd: RawFd = self
-            .file
-            .call_method0(py, "fileno")
-            .ok()?
-            .extract(py)
-            .ok()?;
-        let offset: u64 = self.file.call_method0(py, "tell").ok()?.extract(py).ok()?;
+        let file = plain_file(self.file.bind(py).clone())?;
+        let fd: RawFd = file.call_method0("fileno").ok()?.extract().ok()?;
+        let offset: u64 = file.call_method0("tell").ok()?.extract().ok()?;
         let file = sys::duplicate(fd).ok()?;
         let metadata = file.metadata().ok()?;
         let len = metadata.len().checked_sub(offset)?;
         metadata.is_file().then_some(Section { file, offset, len })
     }
+}
+
+/// The file of `io` itself, perhaps inside a wrapper (`tempfile`'s, Django's) that keeps it as
+/// `file`. Others have a descriptor too, but not its bytes: gzip's file is the compressed one.
+fn plain_file(mut file: Bound<'_, PyAny>) -> Option<Bound<'_, PyAny>> {
+    for _ in 0..3 {
+        let kind = file.get_type();
+        let is_of_io = kind.module().ok()?.to_str().ok()? == "_io";
+        match kind.name().ok()?.to_str().ok()? {
+            "BufferedReader" | "BufferedRandom" | "FileIO" if is_of_io => return Some(file),
+            _ => file = file.getattr("file").ok()?,
+        }
+    }
+    None
 }

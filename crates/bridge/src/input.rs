@@ -14,6 +14,9 @@ use pyo3::types::{PyBytes, PyList};
 /// How much of a spooled body is read ahead, for `readline`.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
+/// Reads of this size and more let other threads run: they may wait for a disk.
+const DETACHED_FROM: usize = 64 * 1024;
+
 #[pyclass(module = "appliance")]
 pub(crate) struct Input {
     source: Source,
@@ -46,7 +49,10 @@ impl Input {
         match &mut self.source {
             Source::Memory(bytes) => Ok(PyBytes::new(py, &bytes.split_to(len))),
             Source::File { reader, left } => {
-                let read = PyBytes::new_with(py, len, |buffer| Ok(reader.read_exact(buffer)?))?;
+                let read = PyBytes::new_with(py, len, |buffer| match len {
+                    0..DETACHED_FROM => Ok(reader.read_exact(buffer)?),
+                    _ => Ok(py.detach(|| reader.read_exact(buffer))?),
+                })?;
                 *left -= len as u64;
                 Ok(read)
             }

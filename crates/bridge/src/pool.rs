@@ -169,6 +169,7 @@ impl Pool {
     /// Lets the threads finish what is queued and end. Returns how many have not by `deadline`.
     /// Not to be called with the GIL held.
     pub fn stop(&self, deadline: Instant) -> usize {
+        self.queue.rouse();
         self.queue.close();
         loop {
             let alive = self.alive.load(Ordering::Acquire);

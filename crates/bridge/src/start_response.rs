@@ -116,6 +116,9 @@ impl StartResponse {
     /// Waits, detached, while the client is slow.
     pub(crate) fn send(&mut self, py: Python<'_>, chunk: &[u8], last: bool) -> PyResult<Sent> {
         self.check_started()?;
+        if self.exchange.client_gone() {
+            return Ok(Sent::Enough);
+        }
         if chunk.is_empty() {
             return Ok(Sent::Yes);
         }

@@ -28,11 +28,14 @@ impl ThreadState {
     }
 }
 
-/// Makes the calling thread yield to the front when both want a processor. Only ever lowers
-/// the priority, which needs no right.
-pub(crate) fn yield_to_front(nice: i32) {
-    // SAFETY: setpriority(2) touches no memory; 0 names the calling thread on Linux.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+/// Makes the calling thread yield to the front, from which it has its priority, when both want a
+/// processor. Lowering a priority needs no right; beyond the lowest the kernel stays there.
+pub(crate) fn yield_to_front(by: i32) {
+    // SAFETY: getpriority(2) and setpriority(2) touch no memory; 0 names the calling thread.
+    unsafe {
+        let nice = libc::getpriority(libc::PRIO_PROCESS, 0);
+        libc::setpriority(libc::PRIO_PROCESS, 0, nice + by);
+    }
 }
 
 /// Returns what Python has freed while it imported to the system.

@@ -43,6 +43,10 @@ use crate::site::Sites;
 /// How long a client that was refused may go on sending: nginx's `lingering_time`.
 const LINGER: Duration = Duration::from_secs(30);
 
+/// Largest head of a request, request line and fields (nginx takes 4 times 8 KB); hyper answers
+/// 431 beyond it.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
 /// The task of a connection; ends when the connection does.
 pub(crate) struct Connection<G: Gateway> {
     member: Member,
@@ -150,6 +154,7 @@ fn drop_unread(tcp: &SendfileStream, context: &mut Context<'_>) -> Poll<bool> {
 fn serving<G: Gateway>(io: Io, service: &Answers<G>) -> Box<http1::Connection<Io, Answers<G>>> {
     let hyper = http1::Builder::new()
         .writev(true)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(io, service.clone());
     Box::new(hyper)
 }
@@ -201,9 +206,12 @@ impl<G: Gateway> Future for Connection<G> {
                     }
                 }
                 State::Parked(io) => {
+                    this.member.status.parked.store(true, Relaxed);
                     if io.tcp.get_ref().poll_read_ready(context).is_pending() {
                         return Poll::Pending;
                     }
+                    this.member.status.parked.store(false, Relaxed);
+                    this.member.status.touch();
                     if let State::Parked(io) = std::mem::replace(&mut this.state, State::Ended) {
                         // Not idle before hyper has seen what came.
                         this.member.status.awaits_bytes.store(false, Relaxed);

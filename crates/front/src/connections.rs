@@ -64,6 +64,8 @@ pub(crate) struct Status {
     pub(crate) flushed: AtomicBool,
     /// hyper waits for bytes from the client.
     pub(crate) awaits_bytes: AtomicBool,
+    /// hyper's state has been dropped.
+    pub(crate) parked: AtomicBool,
     /// The client takes none of what is sent to it.
     pub(crate) write_blocked: AtomicBool,
     /// The last request came with a body, of which something may be unread.
@@ -121,7 +123,7 @@ impl Status {
         let ticks = now.wrapping_sub(self.since.load(Relaxed));
         match self.phase() {
             Phase::Idle if ticks >= KEEP_ALIVE => Order::Close,
-            Phase::Idle if ticks > PARK_AFTER => Order::Park,
+            Phase::Idle if ticks > PARK_AFTER && !self.parked.load(Relaxed) => Order::Park,
             Phase::ReadingHead if ticks >= HEAD_TIMEOUT => Order::Close,
             Phase::Busy if ticks >= SEND_TIMEOUT && self.write_blocked.load(Relaxed) => {
                 Order::Close
@@ -161,6 +163,7 @@ impl Connections {
             flushed: AtomicBool::new(true),
             awaits_bytes: AtomicBool::new(false),
             write_blocked: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             had_body: AtomicBool::new(false),
             now: Arc::clone(&self.now),
         });

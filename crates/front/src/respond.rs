@@ -27,7 +27,7 @@ use crate::request_body::{self, BodyError, Bounds};
 use crate::request_path;
 use crate::route::{Handler, Match};
 use crate::serve::Front;
-use crate::site::{Site, Sites};
+use crate::site::{self, Site, Sites};
 
 /// What a request's connection is.
 #[derive(Debug, Clone, Copy)]
@@ -103,11 +103,12 @@ fn respond<G: Gateway>(
     origin: Origin,
     request: Request<Incoming>,
 ) -> Answer {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    site::settle_host(&mut head);
     let Ok(path) = request_path::normalize(head.uri.path()) else {
         return Answer::ready(refuse(StatusCode::BAD_REQUEST, &head));
     };
-    let Ok(site) = sites.find(&head.uri, &head.headers, head.version == Version::HTTP_11) else {
+    let Ok(site) = sites.find(&head.headers, head.version == Version::HTTP_11) else {
         return Answer::ready(refuse(StatusCode::BAD_REQUEST, &head));
     };
     match site.routes.find(&path) {

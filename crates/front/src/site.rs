@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use appliance_project::model;
-use http::HeaderMap;
-use http::header::HOST;
-use http::uri::Uri;
+use http::Version;
+use http::header::{HOST, HeaderMap, HeaderValue};
+use http::request::Parts;
 
 use crate::files::Cache;
 use crate::route::Routes;
@@ -63,23 +63,16 @@ impl Sites {
     }
 
     /// The site for a request.
-    pub(crate) fn find(
-        &self,
-        uri: &Uri,
-        fields: &HeaderMap,
-        is_http_11: bool,
-    ) -> Result<&Arc<Site>, BadHost> {
+    pub(crate) fn find(&self, fields: &HeaderMap, is_http_11: bool) -> Result<&Arc<Site>, BadHost> {
         let mut hosts = fields.get_all(HOST).iter();
         let field = hosts.next();
         if hosts.next().is_some() || (is_http_11 && field.is_none()) {
             return Err(BadHost);
         }
-        // An absolute target names the host (RFC 9112 §3.2.2).
-        let host = match (uri.authority(), field) {
-            (Some(authority), _) => authority.as_str(),
-            (None, Some(field)) => field.to_str().map_err(|_| BadHost)?,
-            (None, None) => return Ok(&self.default),
+        let Some(field) = field else {
+            return Ok(&self.default);
         };
+        let host = field.to_str().map_err(|_| BadHost)?;
         let name = without_port(host)?;
         if self.by_name.is_empty() {
             return Ok(&self.default);
@@ -89,6 +82,23 @@ impl Sites {
             false => self.by_name.get(name),
         };
         Ok(site.unwrap_or(&self.default))
+    }
+}
+
+/// An absolute target names the host, whatever the Host field says (RFC 9112 §3.2.2): from here
+/// on both say the same, to routes and to the application. That a Host field must be there, once,
+/// holds all the same: such requests are left for [`Sites::find`] to refuse.
+pub(crate) fn settle_host(head: &mut Parts) {
+    let Some(authority) = head.uri.authority() else {
+        return;
+    };
+    let fields = head.headers.get_all(HOST).iter().count();
+    let may_lack_it = head.version < Version::HTTP_11;
+    if let (Ok(host), true) = (
+        HeaderValue::from_str(authority.as_str()),
+        fields == 1 || fields == 0 && may_lack_it,
+    ) {
+        head.headers.insert(HOST, host);
     }
 }
 

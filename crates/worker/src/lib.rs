@@ -8,6 +8,7 @@
 mod control;
 mod life;
 mod memory;
+mod process;
 mod spec;
 
 /// The worker library of appliance.

@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use tokio::runtime::Runtime;
 
 use crate::control::{self, StopSignals};
+use crate::process;
 use crate::spec::Assignment;
 
 /// Exit statuses: those of `appliance serve`, since a worker without a supervisor is just that.
@@ -43,7 +44,7 @@ pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
             control::tell(reporter.as_ref(), &FromWorker::Drained);
             DRAINED
         }
-        Ok(End::Overdue) => leave_at_once(py, OVERDUE),
+        Ok(End::Overdue) => process::end_now(py, OVERDUE),
         Err(failure) => {
             failure.report(reporter.as_ref());
             FAILED
@@ -109,7 +110,11 @@ fn start_and_serve(
         }
         Ok(match left + stuck {
             0 => End::Drained,
-            _ => End::Overdue,
+            _ => {
+                // One that is stuck with the GIL would keep this thread from coming back.
+                process::end_soon(OVERDUE);
+                End::Overdue
+            }
         })
     })
 }
@@ -120,21 +125,6 @@ enum End {
     Drained,
     /// Some were left when `stop_timeout` had passed.
     Overdue,
-}
-
-/// Ends the process without Python's own end, which would wait for the threads that are stuck.
-/// Returns only if that fails.
-fn leave_at_once(py: Python<'_>, status: u8) -> u8 {
-    let left = || -> PyResult<()> {
-        let sys = py.import("sys")?;
-        sys.getattr("stdout")?.call_method0("flush")?;
-        sys.getattr("stderr")?.call_method0("flush")?;
-        py.import("os")?.call_method1("_exit", (status,)).map(drop)
-    };
-    if let Err(error) = left() {
-        tracing::error!(%error, "cannot leave at once");
-    }
-    status
 }
 
 fn start_pool(py: Python<'_>, project: &Project) -> Result<Pool, Failure> {
