@@ -471,6 +471,23 @@ fn ctrl_c_ends_a_lone_worker_without_a_traceback() {
 }
 
 #[test]
+fn a_lone_worker_ends_although_a_thread_keeps_the_gil() {
+    // One regular expression that takes years, all of it in C.
+    let app = "import pathlib, re\n\
+               def application(environ, start_response):\n\
+               \x20   pathlib.Path('running').touch()\n\
+               \x20   re.match('(a+)+$', 'a' * 60 + 'b')\n";
+    let project = Project::wsgi(app).also("[server]\nstop_timeout = \"300ms\"");
+    let mut site = Appliance::launch(project, &["--no-supervisor"]);
+    site.wait_until_listening();
+    let mut connection = site.connect();
+    connection.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    wait_until_running(&site);
+    site.signal(libc::SIGTERM);
+    assert_eq!(site.wait(), 4, "{}", site.log());
+}
+
+#[test]
 fn the_supervisor_stays_small() {
     let site = Project::wsgi_with("processes = 2", HELLO).start();
     for _ in 0..100 {

@@ -1,6 +1,8 @@
 """Files by `wsgi.file_wrapper`: a function for each path."""
+import gzip
 import io
 import os
+import tempfile
 
 CONTENT = b"0123456789"
 
@@ -17,6 +19,21 @@ def whole(wrap, start_response):
 def own_block_size(wrap, start_response):
     start_response("200 OK", [])
     return wrap(io.BytesIO(CONTENT), 3)
+
+
+def compressed(wrap, start_response):
+    with gzip.open("packed.gz", "wb") as file:
+        file.write(CONTENT)
+    start_response("200 OK", [])
+    return wrap(gzip.open("packed.gz"))
+
+
+def temporary(wrap, start_response):
+    file = tempfile.NamedTemporaryFile()
+    file.write(CONTENT)
+    file.seek(0)
+    start_response("200 OK", [])
+    return wrap(file)
 
 
 def from_offset(wrap, start_response):

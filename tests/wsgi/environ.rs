@@ -218,3 +218,10 @@ fn every_environ_is_a_fresh_dictionary() {
         assert_eq!(environ["left.behind"], Value::Null);
     }
 }
+
+#[test]
+fn an_absolute_target_overrules_the_host_field() {
+    let site = Project::wsgi(APP).start();
+    let request = "GET http://shop.test:81/ HTTP/1.1\r\nhost: evil.test\r\n\r\n";
+    assert_eq!(environ(&site, request)["HTTP_HOST"], "shop.test:81");
+}

@@ -25,6 +25,9 @@ fn files_arrive_from_where_they_stand() {
         ("/past-the-end", 200, Some("0"), ""),
         ("/empty", 200, Some("0"), ""),
         ("/own-block-size", 200, None, "0123456789"),
+        // Its descriptor holds the compressed bytes, which are not its content.
+        ("/compressed", 200, None, "0123456789"),
+        ("/temporary", 200, Some("10"), "0123456789"),
         ("/memory", 200, None, "0123456789"),
         ("/pipe", 200, None, "0123456789"),
         ("/bare", 200, None, "0123456789"),

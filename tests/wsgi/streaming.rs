@@ -90,3 +90,25 @@ fn a_client_that_does_not_read_and_leaves_frees_its_thread() {
     }
     assert!(!site.log().contains("ERROR"), "{}", site.log());
 }
+
+#[test]
+fn what_is_written_for_nobody_is_not_kept() {
+    let site = Project::wsgi(
+        "def application(environ, start_response):\n\
+         \x20   write = start_response('200 OK', [])\n\
+         \x20   for _ in range(200 if environ['PATH_INFO'] == '/large' else 1):\n\
+         \x20       write(b'x' * (1 << 20))\n\
+         \x20   return []\n",
+    )
+    .start();
+    let mut connection = site.connect();
+    connection.send("HEAD / HTTP/1.1\r\nhost: test\r\n\r\n");
+    assert_eq!(connection.response().status, 200);
+    let memory = peak_memory(&site);
+    connection.send("HEAD /large HTTP/1.1\r\nhost: test\r\n\r\n");
+    assert_eq!(connection.response().status, 200);
+    // The one thread answers this when it has done with the 200 MB.
+    assert_eq!(site.get("/").status, 200);
+    let growth = peak_memory(&site) - memory;
+    assert!(growth < 50, "{growth} MB");
+}

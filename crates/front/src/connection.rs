@@ -154,6 +154,7 @@ fn drop_unread(tcp: &SendfileStream, context: &mut Context<'_>) -> Poll<bool> {
 fn serving<G: Gateway>(io: Io, service: &Answers<G>) -> Box<http1::Connection<Io, Answers<G>>> {
     let hyper = http1::Builder::new()
         .writev(true)
+        .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(io, service.clone());
     Box::new(hyper)
