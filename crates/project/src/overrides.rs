@@ -33,16 +33,14 @@ pub(crate) fn environment(
         true => Err((Fault::VariableName, key.clone())),
         false => layer.set(&path, key, value),
     };
-    if let Err((fault, span)) = outcome {
-        problems.push(Problem::error(
-            fault,
-            Place {
-                layer: number,
-                span: Some(span),
-            },
-        ));
-    }
+    problems.extend(outcome.err().map(|wrong| problem(wrong, number)));
     layer
+}
+
+/// What is wrong with a part of the layer's text.
+fn problem((fault, span): (Fault, Range<usize>), layer: usize) -> Problem {
+    let span = Some(span);
+    Problem::error(fault, Place { layer, span })
 }
 
 /// `PYTHON__PROCESSES` → `python.processes`. Below `python.env` the case is the variable's own.
@@ -72,15 +70,7 @@ pub(crate) fn flag(text: &str, number: usize, problems: &mut Vec<Problem>) -> La
             layer.set(&path, FLAG.len()..equals, value)
         }
     };
-    if let Err((fault, span)) = outcome {
-        problems.push(Problem::error(
-            fault,
-            Place {
-                layer: number,
-                span: Some(span),
-            },
-        ));
-    }
+    problems.extend(outcome.err().map(|wrong| problem(wrong, number)));
     layer
 }
 
