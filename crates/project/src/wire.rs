@@ -51,8 +51,41 @@ pub enum FromWorker {
         /// What to do.
         hint: Option<String>,
     },
+    /// The worker serves on, but somebody is to take its place: the successor first, then
+    /// [`ToWorker::Stop`] for this one.
+    Replace {
+        /// Why.
+        reason: Reason,
+    },
     /// Every running request is finished; the worker exits.
     Drained,
+}
+
+/// Why a worker asks to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// `python.request_timeout`: a thread did not come back from a request that was given up.
+    /// It will not let go, so nothing is gained by waiting for it: when the rest is finished, the
+    /// worker ends.
+    RequestTimeout,
+    /// `python.max_requests`.
+    MaxRequests,
+    /// `python.max_lifetime`.
+    MaxLifetime,
+    /// `python.memory_soft_limit`.
+    Memory,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Reason::RequestTimeout => "request_timeout",
+            Reason::MaxRequests => "max_requests",
+            Reason::MaxLifetime => "max_lifetime",
+            Reason::Memory => "memory_soft_limit",
+        })
+    }
 }
 
 /// Supervisor to worker. The end of the stream means [`ToWorker::Stop`] with no time left.

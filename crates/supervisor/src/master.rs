@@ -343,6 +343,9 @@ impl Worker {
             FromWorker::Failed { error, key, hint } => {
                 self.failure = Some(WorkerFailure::Reported { error, key, hint });
             }
+            FromWorker::Replace { reason } => {
+                tracing::info!(worker = self.slot + 1, pid = self.pid, %reason, "worker asks to be replaced");
+            }
             FromWorker::Drained => {
                 self.drained = true;
                 tracing::debug!(worker = self.slot + 1, pid = self.pid, "worker drained");
