@@ -20,6 +20,10 @@ test *ARGS:
 bench *ARGS:
     tests/bench/run {{ ARGS }}
 
+# HTTP and WSGI to the letter: how many cases are passed
+conformance *ARGS:
+    tests/conformance/run {{ ARGS }}
+
 # The demo, as the README's first command runs it
 run:
     cargo run --release -- serve config/demo/project.toml

@@ -1,0 +1,28 @@
+"""The groups of cases, in the order of the table."""
+
+import dataclasses
+
+import http_connection
+import http_framing
+import http_syntax
+
+TABLES = {
+    "http-framing": http_framing.CASES,
+    "http-syntax": http_syntax.CASES,
+    "http-connection": http_connection.CASES,
+}
+NAMES = list(TABLES)
+
+
+def all_cases():
+    """Every case, with its group and a number of its own."""
+    number = 0
+    cases = []
+    for group, table in TABLES.items():
+        names = [case.name for case in table]
+        twice = {name for name in names if names.count(name) > 1}
+        assert not twice, f"{group} has two cases named {twice}"
+        for case in table:
+            number += 1
+            cases.append(dataclasses.replace(case, group=group, number=number))
+    return cases
