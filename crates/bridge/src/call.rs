@@ -9,8 +9,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
-use appliance_gateway::{Request, RequestId};
+use appliance_gateway::{GatewayError, Request, RequestId};
 use http::{Method, Uri};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,16 +21,20 @@ use crate::environ::EnvironBuilder;
 use crate::exchange::Exchange;
 use crate::file_wrapper::FileWrapper;
 use crate::start_response::{Sent, StartResponse, bytes_of};
+use crate::strike::RequestTimeout;
 use crate::traceback;
 
 /// A request in the queue.
 pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) exchange: Arc<Exchange>,
+    /// When it came into the queue.
+    pub(crate) came: Instant,
 }
 
 /// What the log says of a request.
-struct Label {
+#[derive(Clone)]
+pub(crate) struct Label {
     method: Method,
     target: Uri,
     id: RequestId,
@@ -41,17 +46,24 @@ impl Call {
         if self.exchange.client_gone() {
             return;
         }
-        let label = Label {
-            method: self.request.head.method.clone(),
-            target: self.request.head.uri.clone(),
-            id: self.request.id,
-        };
+        let label = self.label();
         let exchange = Arc::clone(&self.exchange);
         let served = self.serve(py, application, builder, &label);
         builder.flush_errors();
         if let Err(error) = served {
-            label.log(py, "the application raised an exception", &error);
-            exchange.abort();
+            // Raised by us, and logged with the stack at the deadline.
+            if !error.is_instance_of::<RequestTimeout>(py) {
+                label.log(py, "the application raised an exception", &error);
+            }
+            exchange.fail(GatewayError::Failed);
+        }
+    }
+
+    pub(crate) fn label(&self) -> Label {
+        Label {
+            method: self.request.head.method.clone(),
+            target: self.request.head.uri.clone(),
+            id: self.request.id,
         }
     }
 

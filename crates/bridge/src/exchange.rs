@@ -21,6 +21,19 @@ use crate::queue::lock;
 #[derive(Debug)]
 pub(crate) struct ClientGone;
 
+/// What a client got whose request was given up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum GivenUp {
+    /// 504.
+    Answered,
+    /// A response that was cut, since its head had left.
+    Cut,
+    /// The whole response: only the application went on.
+    Complete,
+    /// Nothing: it had left.
+    Gone,
+}
+
 pub(crate) struct Exchange {
     state: Mutex<State>,
     /// Signalled when bytes were taken or the client left; only a full buffer waits on it.
@@ -36,6 +49,8 @@ struct State {
     end: End,
     client_gone: bool,
     python_waits: bool,
+    /// How often the application has sent something, wrapping.
+    sent: u32,
     front: Option<Waker>,
 }
 
@@ -62,6 +77,7 @@ impl Exchange {
                 end: End::Open,
                 client_gone: false,
                 python_waits: false,
+                sent: 0,
                 front: None,
             }),
             taken: Condvar::new(),
@@ -80,7 +96,8 @@ impl Exchange {
         complete: bool,
     ) -> Result<(), ClientGone> {
         let mut state = lock(&self.state);
-        if state.client_gone {
+        // One that was given up has been answered.
+        if state.client_gone || state.end != End::Open {
             return Err(ClientGone);
         }
         state.head = Head::Ready(Box::new(Ok(reply)));
@@ -91,24 +108,32 @@ impl Exchange {
         self.tell_front(state)
     }
 
-    /// The queue has no room for the call: 503.
-    pub(crate) fn refuse(&self) {
+    /// There will be no response from the application: what `error` says, or, when the head
+    /// has left already, a response that is cut so that the client sees it is not whole.
+    pub(crate) fn fail(&self, error: GatewayError) -> GivenUp {
         let mut state = lock(&self.state);
-        state.head = Head::Ready(Box::new(Err(GatewayError::Busy)));
-        state.end = End::Cut;
-    }
-
-    /// The call has failed: 500, or, when the head has left already, a response that is cut so
-    /// that the client sees it is not whole.
-    pub(crate) fn abort(&self) {
-        let mut state = lock(&self.state);
-        if matches!(state.head, Head::Awaited) {
-            state.head = Head::Ready(Box::new(Err(GatewayError::Failed)));
+        let awaited = matches!(state.head, Head::Awaited);
+        let given_up = match state.end {
+            _ if state.client_gone => GivenUp::Gone,
+            End::Open if awaited => GivenUp::Answered,
+            End::Open => GivenUp::Cut,
+            End::Complete | End::Cut => GivenUp::Complete,
+        };
+        if awaited {
+            state.head = Head::Ready(Box::new(Err(error)));
         }
         if state.end == End::Open {
             state.end = End::Cut;
         }
         let _ = self.tell_front(state);
+        given_up
+    }
+
+    /// How often the application has sent something; none while it waits for a slow client to
+    /// take it.
+    pub(crate) fn sent(&self) -> Option<u32> {
+        let state = lock(&self.state);
+        (!state.python_waits).then_some(state.sent)
     }
 
     /// Sends a chunk. Returns whether the buffer is full, so that the caller should
@@ -182,6 +207,7 @@ impl Exchange {
 
 impl State {
     fn append(&mut self, chunk: Bytes) {
+        self.sent = self.sent.wrapping_add(1);
         if !chunk.is_empty() {
             self.buffered_bytes += chunk.len();
             self.chunks.push_back(chunk);

@@ -3,6 +3,8 @@
 //! A call's way: [`Pool::call`](appliance_gateway::Gateway::call) → `queue` → `pool` (a Python
 //! thread) → `call` (environ, application, head, chunks, `close()`) → `exchange` → the front.
 //!
+//! Beside it, `watch` sees to it that no request takes for ever.
+//!
 //! What is absent here: no Python object leaves this crate, no front thread ever waits for the
 //! GIL, and no Python thread writes to a socket. It knows nothing of connections or routes.
 
@@ -15,13 +17,17 @@ mod file_wrapper;
 mod input;
 mod outbox;
 mod pool;
+mod post;
 mod queue;
 mod response_head;
+mod stack;
 mod start_response;
+mod strike;
 mod sys;
 mod traceback;
+mod watch;
 
 pub use application::{ImportError, import};
 pub use exchange::ReplyStream;
 pub use outbox::Outbox;
-pub use pool::Pool;
+pub use pool::{Left, Pool};

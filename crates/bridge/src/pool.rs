@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use appliance_gateway::{Gateway, GatewayError, Reply, Request};
 use appliance_project::model;
+use appliance_project::wire::Reason;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
@@ -18,8 +19,10 @@ use crate::call::Call;
 use crate::environ::{Concurrency, EnvironBuilder};
 use crate::exchange::{Exchange, ReplyStream};
 use crate::outbox::Outbox;
+use crate::post::Post;
 use crate::queue::{Duty, Queue};
 use crate::sys;
+use crate::watch::{Limits, Watch};
 
 /// How far the pool's threads stand back behind the front's when both want a processor: a
 /// request for a small file then waits for no Python bytecode.
@@ -44,12 +47,25 @@ pub struct Pool {
     outbox: Arc<Outbox>,
     response_buffer_bytes: usize,
     alive: Arc<AtomicUsize>,
+    /// One for each thread.
+    posts: Arc<[Post]>,
+    /// None if there are no threads.
+    _watch: Option<Watch>,
     /// Turns since the front last slept.
     turns: AtomicUsize,
     napped: AtomicBool,
     /// How many more times the front must not nap.
     stays_awake: AtomicUsize,
     pace: Arc<Pace>,
+}
+
+/// What a pool leaves behind when it is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Threads with a request that somebody waits for.
+    pub busy: usize,
+    /// Threads that did not come back from a request which was given up.
+    pub lost: usize,
 }
 
 /// How long calls take, as a moving mean.
@@ -76,7 +92,8 @@ impl Pace {
 }
 
 impl Pool {
-    /// Starts `python.threads` threads that call `application`.
+    /// Starts `python.threads` threads that call `application`. `ask` is called with the reason
+    /// when the worker should be replaced; it must not wait for the GIL.
     ///
     /// # Errors
     /// What Python raises when it can start no more threads.
@@ -84,9 +101,20 @@ impl Pool {
         py: Python<'_>,
         settings: &model::Python,
         application: Py<PyAny>,
+        ask: impl Fn(Reason) + Send + Sync + 'static,
     ) -> PyResult<Self> {
+        let queue = Arc::new(Queue::new(settings.queue));
+        let posts: Arc<[Post]> = (0..settings.threads).map(|_| Post::default()).collect();
+        let limits = Limits {
+            grace: settings.timeout_grace,
+            queue: settings.queue_timeout,
+        };
+        let (watched, waiting) = (Arc::clone(&posts), Arc::clone(&queue));
+        let watch = Watch::start(py, watched, waiting, limits, Arc::new(ask))?;
         let pool = Pool {
-            queue: Arc::new(Queue::new(settings.queue)),
+            queue,
+            posts,
+            _watch: Some(watch),
             outbox: Arc::default(),
             response_buffer_bytes: usize::try_from(settings.response_buffer_bytes)?,
             alive: Arc::default(),
@@ -95,18 +123,14 @@ impl Pool {
             stays_awake: AtomicUsize::default(),
             pace: Arc::default(),
         };
-        let concurrency = Concurrency {
-            multithread: settings.threads > 1,
-            multiprocess: settings.processes > 1,
-        };
         let thread_class = py.import("threading")?.getattr("Thread")?;
-        for number in 1..=settings.threads {
+        for place in 0..settings.threads {
             let options = PyDict::new(py);
             options.set_item(
                 "target",
-                pool.target(py, application.clone_ref(py), concurrency)?,
+                pool.target(py, place, settings, application.clone_ref(py))?,
             )?;
-            options.set_item("name", format!("appliance-{number}"))?;
+            options.set_item("name", format!("appliance-{}", place + 1))?;
             // One that is stuck must not keep the interpreter from its end.
             options.set_item("daemon", true)?;
             thread_class
@@ -122,6 +146,8 @@ impl Pool {
         queue.close();
         Pool {
             queue: Arc::new(queue),
+            posts: Arc::new([]),
+            _watch: None,
             outbox: Arc::default(),
             response_buffer_bytes: 0,
             alive: Arc::default(),
@@ -166,15 +192,17 @@ impl Pool {
         self.queue.rouse();
     }
 
-    /// Lets the threads finish what is queued and end. Returns how many have not by `deadline`.
-    /// Not to be called with the GIL held.
-    pub fn stop(&self, deadline: Instant) -> usize {
+    /// Lets the threads finish what is queued and end, and waits for them until `deadline`; not
+    /// for those that are lost. Not to be called with the GIL held.
+    pub fn stop(&self, deadline: Instant) -> Left {
         self.queue.rouse();
         self.queue.close();
         loop {
+            let lost = self.posts.iter().filter(|post| post.is_lost()).count();
             let alive = self.alive.load(Ordering::Acquire);
-            if alive == 0 || Instant::now() >= deadline {
-                return alive;
+            let busy = alive.saturating_sub(lost);
+            if busy == 0 || Instant::now() >= deadline {
+                return Left { busy, lost };
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -183,56 +211,96 @@ impl Pool {
     fn target<'py>(
         &self,
         py: Python<'py>,
+        place: usize,
+        settings: &model::Python,
         application: Py<PyAny>,
-        concurrency: Concurrency,
     ) -> PyResult<Bound<'py, PyCFunction>> {
-        let queue = Arc::clone(&self.queue);
-        let (alive, outbox) = (Arc::clone(&self.alive), Arc::clone(&self.outbox));
-        let pace = Arc::clone(&self.pace);
+        let thread = PoolThread {
+            place,
+            posts: Arc::clone(&self.posts),
+            queue: Arc::clone(&self.queue),
+            outbox: Arc::clone(&self.outbox),
+            pace: Arc::clone(&self.pace),
+            application,
+            timeout: settings.request_timeout,
+        };
+        let alive = Arc::clone(&self.alive);
+        let concurrency = Concurrency {
+            multithread: settings.threads > 1,
+            multiprocess: settings.processes > 1,
+        };
         PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
             let py = arguments.py();
             let mut builder = EnvironBuilder::new(py, concurrency)?;
             alive.fetch_add(1, Ordering::AcqRel);
-            serve(py, &queue, (&outbox, &pace), &application, &mut builder);
+            thread.serve(py, &mut builder);
             alive.fetch_sub(1, Ordering::AcqRel);
             Ok(())
         })
     }
 }
 
-/// The life of a pool thread.
-fn serve(
-    py: Python<'_>,
-    queue: &Queue<Call>,
-    (outbox, pace): (&Outbox, &Pace),
-    application: &Py<PyAny>,
-    builder: &mut EnvironBuilder,
-) {
-    sys::yield_to_front(NICE);
-    let place = queue.join();
-    while py.detach(|| queue.wait(place)) == Duty::Serve {
-        let mut began = Instant::now();
-        let mut holds = false;
-        while let Some(call) = queue.next(place) {
-            let is_busy = pace.nap(queue.waiting()).is_some();
-            match (holds, is_busy) {
-                (false, true) => outbox.hold(),
-                (true, false) => outbox.release(),
-                _ => {}
+/// What a pool thread works with.
+struct PoolThread {
+    /// Its number, from 0.
+    place: usize,
+    posts: Arc<[Post]>,
+    queue: Arc<Queue<Call>>,
+    outbox: Arc<Outbox>,
+    pace: Arc<Pace>,
+    application: Py<PyAny>,
+    timeout: Duration,
+}
+
+impl PoolThread {
+    /// The life of the thread.
+    fn serve(&self, py: Python<'_>, builder: &mut EnvironBuilder) {
+        let PoolThread {
+            queue,
+            outbox,
+            pace,
+            ..
+        } = self;
+        sys::yield_to_front(NICE);
+        self.posts[self.place].take();
+        let place = queue.join();
+        while py.detach(|| queue.wait(place)) == Duty::Serve {
+            let mut began = Instant::now();
+            let mut holds = false;
+            while let Some(call) = queue.next(place) {
+                let is_busy = pace.nap(queue.waiting()).is_some();
+                match (holds, is_busy) {
+                    (false, true) => outbox.hold(),
+                    (true, false) => outbox.release(),
+                    _ => {}
+                }
+                holds = is_busy;
+                self.run(py, call, began, builder);
+                let ended = Instant::now();
+                pace.record(ended - began);
+                began = ended;
             }
-            holds = is_busy;
-            let exchange = Arc::clone(&call.exchange);
-            // A fault of ours costs this request, not the thread.
-            if catch_unwind(AssertUnwindSafe(|| call.run(py, application, builder))).is_err() {
-                tracing::error!("a request failed inside the gateway: please report this");
-                exchange.abort();
+            if holds {
+                outbox.release();
             }
-            let ended = Instant::now();
-            pace.record(ended - began);
-            began = ended;
         }
-        if holds {
-            outbox.release();
+    }
+
+    fn run(&self, py: Python<'_>, call: Call, began: Instant, builder: &mut EnvironBuilder) {
+        let exchange = Arc::clone(&call.exchange);
+        let post = &self.posts[self.place];
+        post.begin(&call, began, self.timeout);
+        // A fault of ours costs this request, not the thread.
+        if catch_unwind(AssertUnwindSafe(|| {
+            call.run(py, &self.application, builder)
+        }))
+        .is_err()
+        {
+            tracing::error!("a request failed inside the gateway: please report this");
+            exchange.fail(GatewayError::Failed);
+        }
+        if let Some(latecomer) = post.end(py) {
+            latecomer.report();
         }
     }
 }
@@ -251,9 +319,10 @@ impl Gateway for Pool {
         let call = Call {
             request,
             exchange: Arc::clone(&exchange),
+            came: Instant::now(),
         };
         if self.queue.push(call).is_err() {
-            exchange.refuse();
+            exchange.fail(GatewayError::Busy);
         }
         exchange.reply()
     }

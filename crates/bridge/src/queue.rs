@@ -138,6 +138,17 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Takes out the calls at the head that `is_meant`.
+    pub(crate) fn remove_while(&self, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut state = lock(&self.state);
+        let mut removed = Vec::new();
+        while state.waiting.front().is_some_and(&is_meant) {
+            removed.extend(state.waiting.pop_front());
+        }
+        self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        removed
+    }
+
     /// How many calls wait, or waited a moment ago.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)

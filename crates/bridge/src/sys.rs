@@ -5,6 +5,9 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
+use pyo3::ffi;
+use pyo3::prelude::*;
+
 /// A thread's scheduler state as the kernel shows it in `/proc`.
 pub(crate) struct ThreadState(Option<File>);
 
@@ -36,6 +39,51 @@ pub(crate) fn yield_to_front(by: i32) {
         let nice = libc::getpriority(libc::PRIO_PROCESS, 0);
         libc::setpriority(libc::PRIO_PROCESS, 0, nice + by);
     }
+}
+
+/// A thread of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ThreadId {
+    /// The number that `threading.get_ident()` gives as well.
+    ident: libc::pthread_t,
+    /// The kernel's.
+    tid: libc::pid_t,
+}
+
+impl ThreadId {
+    pub(crate) fn of_this_thread() -> Self {
+        // SAFETY: pthread_self(3) and gettid(2) touch no memory.
+        let (ident, tid) = unsafe { (libc::pthread_self(), libc::gettid()) };
+        ThreadId { ident, tid }
+    }
+
+    /// As Python has it.
+    pub(crate) fn ident(self) -> libc::pthread_t {
+        self.ident
+    }
+
+    /// Has the thread raise `exception`, a class, as soon as it executes bytecode; with none,
+    /// takes back what it has not raised yet.
+    pub(crate) fn set_async_exception(self, _: Python<'_>, exception: Option<&Bound<'_, PyAny>>) {
+        let exception = exception.map_or(std::ptr::null_mut(), Bound::as_ptr);
+        // SAFETY: the interpreter is attached (the token shows it), `exception` is alive for the
+        // call, which takes a reference of its own, or null; a thread that is unknown to it is no
+        // error. An unsigned long since 3.7, whatever pyo3 calls it.
+        unsafe { ffi::PyThreadState_SetAsyncExc(self.ident as libc::c_long, exception) };
+    }
+
+    /// Sends a signal to the thread; no error if it has ended.
+    pub(crate) fn send(self, signal: libc::c_int) -> bool {
+        // SAFETY: getpid(2) and tgkill(2) touch no memory. (pthread_kill(3) would, of a thread
+        // that has ended.)
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), self.tid, signal) == 0 }
+    }
+}
+
+/// The signal by which a thread shows its stack. The last but one: the first real-time signals
+/// are what libraries take, the last is what debuggers do.
+pub(crate) fn stack_signal() -> libc::c_int {
+    libc::SIGRTMAX() - 1
 }
 
 /// Returns what Python has freed while it imported to the system.

@@ -193,8 +193,11 @@ fn call<G: Gateway>(
         match reply.await {
             Ok(reply) => from_reply(reply, origin.sendfile),
             Err(GatewayError::Failed) => error_page(StatusCode::INTERNAL_SERVER_ERROR, form),
-            Err(GatewayError::Busy) => {
-                front.overload.report();
+            Err(GatewayError::Timeout) => error_page(StatusCode::GATEWAY_TIMEOUT, form),
+            Err(error @ (GatewayError::Busy | GatewayError::Waited)) => {
+                if error == GatewayError::Busy {
+                    front.overload.report();
+                }
                 let mut response = error_page(StatusCode::SERVICE_UNAVAILABLE, form);
                 response
                     .headers_mut()

@@ -134,6 +134,10 @@ impl std::error::Error for Incomplete {}
 pub enum GatewayError {
     /// The queue is full: 503 with Retry-After.
     Busy,
+    /// The request waited in the queue for too long (logged by the gateway): 503 with Retry-After.
+    Waited,
+    /// The application took too long (logged by the gateway): 504.
+    Timeout,
     /// The application raised or broke PEP 3333 before its head was sent (logged by the
     /// gateway): 500.
     Failed,

@@ -13,7 +13,6 @@ pub(crate) const OURS: &str = "";
 /// of keys.
 #[rustfmt::skip]
 pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
-    (UWSGI, "harakiri", "there is no request timeout yet"),
     (UWSGI, "max-requests", "workers are not replaced after a number of requests yet"),
     (UWSGI, "max-worker-lifetime", "workers are not replaced by age yet"),
     (UWSGI, "reload-on-rss", "workers are not replaced by memory yet"),
@@ -47,8 +46,6 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "client_header_timeout", "it cannot be set yet"),
     (NGINX, "client_body_timeout", "it cannot be set yet"),
     (NGINX, "send_timeout", "it cannot be set yet"),
-    (NGINX, "uwsgi_read_timeout", "there is no request timeout yet"),
-    (NGINX, "proxy_read_timeout", "there is no request timeout yet"),
     (NGINX, "error_page", "there are no pages for errors of your own yet"),
     (NGINX, "upstream", "there is no proxying to other servers yet"),
     (NGINX, "proxy_pass", "there is no proxying to other servers yet"),
@@ -80,7 +77,6 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "limit_req", "there are no rate limits yet"),
     (NGINX, "large_client_header_buffers", "the bound of the request head cannot be set yet"),
     (NGINX, "client_header_buffer_size", "the bound of the request head cannot be set yet"),
-    (OURS, "request_timeout", "there is no request timeout yet"),
     (OURS, "memory_limit", "there is no memory limit yet"),
     (OURS, "error_pages", "there are no pages for errors of your own yet"),
     (OURS, "tls", "there is no TLS yet"),

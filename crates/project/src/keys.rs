@@ -163,6 +163,12 @@ pub(crate) static PYTHON: Section = Section {
         key("threads", Kind::Count(1, 1024, false), Default::Toml("4"), "Python threads in each worker: the requests it runs at once.")
             .uwsgi(&["threads", "enable-threads"]),
         key("queue", Kind::Count(1, 65536, false), Default::Toml("512"), "Requests which may wait for a Python thread, per worker. Beyond it the answer is 503 with Retry-After."),
+        key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Toml("\"60s\""), "How long the application may take until it sends something: its head, or more of its response. Then the answer is 504, Python's stack is in the log, and `RequestTimeout` is raised in that thread.")
+            .nginx(&["uwsgi_read_timeout", "proxy_read_timeout"])
+            .uwsgi(&["harakiri"]),
+        key("timeout_grace", Kind::Duration(1000, 3_600_000), Default::Toml("\"10s\""), "How long a thread may take to come back from a request that has timed out. Then its worker is replaced.")
+            .uwsgi(&["harakiri-graceful-timeout"]),
+        key("queue_timeout", Kind::Duration(1000, 3_600_000), Default::Toml("\"30s\""), "How long a request may wait for a Python thread. Then the answer is 503 with Retry-After. `request_timeout` begins after it."),
         key("body_buffer", Kind::Size(0, 64 * MB), Default::Toml("\"64KB\""), "The part of a request body kept in memory; a longer body is spooled to a file before the application is called.")
             .nginx(&["client_body_buffer_size"])
             .uwsgi(&["post-buffering"]),

@@ -84,6 +84,15 @@ pub struct Python {
     /// `queue`: requests which may wait for a Python thread, per worker, 1 to 65536. Default 512.
     /// Beyond it the answer is 503 with Retry-After.
     pub queue: usize,
+    /// `request_timeout`: how long the application may take until it sends something. Default
+    /// 60 s, 1 s to 24 h. After it: 504.
+    pub request_timeout: Duration,
+    /// `timeout_grace`: how long a thread may take to come back from a request that has timed
+    /// out, before its worker is replaced. Default 10 s, 1 s to 1 h.
+    pub timeout_grace: Duration,
+    /// `queue_timeout`: how long a request may wait for a Python thread. Default 30 s, 1 s to
+    /// 1 h. After it: 503 with Retry-After.
+    pub queue_timeout: Duration,
     /// `body_buffer`: bytes of a request body kept in memory; the rest is spooled to a file.
     /// 0 to 64 MB, default 64 KB.
     pub body_buffer_bytes: u64,

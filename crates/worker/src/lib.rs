@@ -9,6 +9,7 @@ mod control;
 mod life;
 mod memory;
 mod process;
+mod replacement;
 mod spec;
 
 /// The worker library of appliance.

@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::control::{self, StopSignals};
 use crate::process;
+use crate::replacement::Replacement;
 use crate::spec::Assignment;
 
 /// Exit statuses: those of `appliance serve`, since a worker without a supervisor is just that.
@@ -44,6 +45,7 @@ pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
             control::tell(reporter.as_ref(), &FromWorker::Drained);
             DRAINED
         }
+        Ok(End::WithoutSome) => process::end_now(py, DRAINED),
         Ok(End::Overdue) => process::end_now(py, OVERDUE),
         Err(failure) => {
             failure.report(reporter.as_ref());
@@ -67,7 +69,15 @@ fn start_and_serve(
     std::env::set_current_dir(&project.python.chdir).map_err(|error| {
         Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
     })?;
-    let pool = start_pool(py, &project)?;
+    let reporter = control
+        .as_ref()
+        .and_then(|control| control.try_clone().ok());
+    let replacement = Replacement::new(
+        reporter
+            .as_ref()
+            .and_then(|control| control.try_clone().ok()),
+    );
+    let pool = start_pool(py, &project, replacement)?;
     let pool = Arc::new(pool);
     let runtime = runtime(&pool)
         .map_err(|error| Failure::new("python", format!("cannot start the front: {error}")))?;
@@ -76,9 +86,6 @@ fn start_and_serve(
         StopSignals::register()
             .map_err(|error| Failure::new("server", format!("cannot watch for signals: {error}")))?
     };
-    let reporter = control
-        .as_ref()
-        .and_then(|control| control.try_clone().ok());
     let python = interpreter(py);
     py.detach(|| {
         let grace = project.server.stop_timeout;
@@ -99,19 +106,24 @@ fn start_and_serve(
             .map_err(|error| Failure::new("site.listen", format!("cannot serve: {error}")))?;
         // What still waits for a client that is gone ends with the runtime's tasks.
         drop(runtime);
-        let stuck = front.gateway().stop(asked_at + grace);
-        if left > 0 || stuck > 0 {
+        let threads = front.gateway().stop(asked_at + grace);
+        if left > 0 || threads.busy > 0 {
             tracing::warn!(
                 worker = slot,
                 connections = left,
-                threads = stuck,
+                threads = threads.busy,
                 "stopping with requests unfinished after {grace:?}"
             );
         }
-        Ok(match left + stuck {
-            0 => End::Drained,
+        // A thread that is stuck with the GIL would keep this one from coming back.
+        Ok(match (left + threads.busy, threads.lost) {
+            (0, 0) => End::Drained,
+            (0, _) => {
+                control::tell(reporter.as_ref(), &FromWorker::Drained);
+                process::end_soon(DRAINED);
+                End::WithoutSome
+            }
             _ => {
-                // One that is stuck with the GIL would keep this thread from coming back.
                 process::end_soon(OVERDUE);
                 End::Overdue
             }
@@ -123,11 +135,17 @@ fn start_and_serve(
 enum End {
     /// Every request was answered.
     Drained,
+    /// The same, but threads are stuck in requests that were answered for them.
+    WithoutSome,
     /// Some were left when `stop_timeout` had passed.
     Overdue,
 }
 
-fn start_pool(py: Python<'_>, project: &Project) -> Result<Pool, Failure> {
+fn start_pool(
+    py: Python<'_>,
+    project: &Project,
+    replacement: Replacement,
+) -> Result<Pool, Failure> {
     let Some(application) = &project.python.application else {
         return Ok(Pool::closed());
     };
@@ -140,7 +158,8 @@ fn start_pool(py: Python<'_>, project: &Project) -> Result<Pool, Failure> {
                 hint: error.hint,
             }
         })?;
-    Pool::start(py, &project.python, callable).map_err(|error| {
+    let ask = move |reason| replacement.ask(reason);
+    Pool::start(py, &project.python, callable, ask).map_err(|error| {
         Failure::new(
             "python.threads",
             format!("cannot start the threads: {error}"),

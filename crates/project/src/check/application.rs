@@ -23,6 +23,9 @@ impl Check<'_, '_> {
         let processes = self.processes(table, server);
         let threads = self.reader.count(table, "threads");
         let queue = self.reader.count(table, "queue");
+        let request_timeout = self.reader.duration(table, "request_timeout");
+        let timeout_grace = self.reader.duration(table, "timeout_grace");
+        let queue_timeout = self.reader.duration(table, "queue_timeout");
         let body_buffer = self.reader.size(table, "body_buffer");
         let response_buffer = self.reader.size(table, "response_buffer");
         let spool = self.spool(table);
@@ -36,6 +39,9 @@ impl Check<'_, '_> {
             processes: processes?,
             threads: threads??,
             queue: queue??,
+            request_timeout: request_timeout?,
+            timeout_grace: timeout_grace?,
+            queue_timeout: queue_timeout?,
             body_buffer_bytes: body_buffer?,
             response_buffer_bytes: response_buffer?,
             spool: spool?,

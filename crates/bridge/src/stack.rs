@@ -1,0 +1,107 @@
+//! The Python stack of another thread, for the log.
+//!
+//! With the GIL it is asked of the interpreter ([`of_thread`]). A thread that keeps the GIL inside
+//! C code must show it itself ([`Mirror`]): a signal makes it run Python's own `faulthandler`,
+//! which needs no GIL. That is for this case only: a thread that executes bytecode could be
+//! interrupted while its frames are being linked.
+
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::sys::{self, ThreadId};
+
+/// How long a thread may take to begin: it may have to wait for a processor.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A stack is whole when nothing came for so long: its end is not marked.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Bounds what is read: `faulthandler` writes up to 100 frames.
+const LONGEST: usize = 64 * 1024;
+
+/// The stack as Python prints it, without the final line break; none if the thread runs no
+/// Python, or that is not to be had.
+pub(crate) fn of_thread(py: Python<'_>, thread: ThreadId) -> Option<String> {
+    let lines = || -> PyResult<Vec<String>> {
+        let frames = py.import("sys")?.call_method0("_current_frames")?;
+        let frame = frames.get_item(thread.ident())?;
+        py.import("traceback")?
+            .call_method1("format_stack", (frame,))?
+            .extract()
+    };
+    let mut lines = lines().ok()?;
+    // How `threading` came to call us is the same each time.
+    let ours = lines
+        .iter()
+        .take_while(|line| line.contains("/threading.py\", line "));
+    lines.drain(..ours.count());
+    let text = format!("Stack (most recent call last):\n{}", lines.concat());
+    Some(text.trim_end().to_owned())
+}
+
+/// Where threads show their stacks when they are sent the signal.
+pub(crate) struct Mirror {
+    reader: UnixStream,
+    /// `faulthandler` keeps its number, not the descriptor.
+    _writer: UnixStream,
+}
+
+impl Mirror {
+    /// Puts up `faulthandler` for the signal.
+    ///
+    /// # Errors
+    /// What the system or Python raises, such as an interpreter built without `faulthandler`.
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        let (reader, writer) = UnixStream::pair()?;
+        // A handler must never wait; what does not fit is lost.
+        writer.set_nonblocking(true)?;
+        reader.set_read_timeout(Some(PAUSE))?;
+        let options = PyDict::new(py);
+        options.set_item("file", writer.as_raw_fd())?;
+        options.set_item("all_threads", false)?;
+        options.set_item("chain", false)?;
+        py.import("faulthandler")?.call_method(
+            "register",
+            (sys::stack_signal(),),
+            Some(&options),
+        )?;
+        Ok(Mirror {
+            reader,
+            _writer: writer,
+        })
+    }
+
+    /// What the thread shows after `signal` has sent it the signal; none if it does not react.
+    pub(crate) fn read(&mut self, signal: impl FnOnce() -> bool) -> Option<String> {
+        self.discard();
+        if !signal() {
+            return None;
+        }
+        let mut text = Vec::new();
+        let deadline = Instant::now() + PATIENCE;
+        let mut block = [0; 4096];
+        while text.len() < LONGEST {
+            match self.reader.read(&mut block) {
+                Ok(0) => break,
+                Ok(count) => text.extend_from_slice(&block[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) if text.is_empty() && Instant::now() < deadline => {}
+                Err(_) => break,
+            }
+        }
+        let text = String::from_utf8_lossy(&text).trim_end().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// What a thread showed that had been waited for too short.
+    fn discard(&mut self) {
+        if self.reader.set_nonblocking(true).is_ok() {
+            let mut block = [0; 4096];
+            while matches!(self.reader.read(&mut block), Ok(1..)) {}
+            let _ = self.reader.set_nonblocking(false);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+"""What takes too long, each in its own way: a function for each path."""
+import re
+import threading
+import time
+
+finished = []
+local = threading.local()
+
+
+def fine(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"fine"]
+
+
+def loop(environ, start_response):
+    end = time.monotonic() + 60
+    try:
+        while time.monotonic() < end:
+            sum(range(100))
+    except Exception:
+        finished.append("swallowed")
+    finally:
+        finished.append("finally")
+    return fine(environ, start_response)
+
+
+def sleep(environ, start_response):
+    time.sleep(float(environ["QUERY_STRING"]))
+    finished.append("slept")
+    return fine(environ, start_response)
+
+
+def keep_gil(environ, start_response):
+    # Some seconds in C; each more "a" doubles it.
+    began = time.monotonic()
+    for length in range(20, 40):
+        re.match("(a|a)*b", "a" * length)
+        if time.monotonic() - began > float(environ["QUERY_STRING"]):
+            break
+    return fine(environ, start_response)
+
+
+def swallow(environ, start_response):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            while time.monotonic() < end:
+                time.sleep(0.01)
+        except BaseException:
+            finished.append("swallowed")
+    return fine(environ, start_response)
+
+
+def stall(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"begun"
+    try:
+        time.sleep(0.1)
+        while True:
+            time.sleep(0.01)
+    finally:
+        finished.append("closed")
+
+
+def drip(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(8):
+        yield b"drop "
+        time.sleep(0.5)
+
+
+def flood(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    for _ in range(64):
+        yield bytes(1 << 20)
+
+
+def report(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [",".join(finished).encode()]
+
+
+def thread(environ, start_response):
+    local.served = getattr(local, "served", 0) + 1
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d" % local.served]
+
+
+def application(environ, start_response):
+    return globals()[environ["PATH_INFO"][1:].replace("-", "_")](environ, start_response)

@@ -1,0 +1,188 @@
+//! `python.request_timeout` and `python.queue_timeout`: only the request at fault fails.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{Appliance, Connection, Project, eventually};
+
+const TIMEOUTS: &str = include_str!("apps/timeouts.py");
+
+fn site(settings: &str) -> Appliance {
+    Project::wsgi_with(&format!("request_timeout = \"2s\"\n{settings}"), TIMEOUTS).start()
+}
+
+/// Sends `GET path` and does not wait for the answer.
+fn ask(site: &Appliance, path: &str) -> Connection {
+    let mut connection = site.connect();
+    connection.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"));
+    connection
+}
+
+/// Asks for `path` and checks that the answer is 504, in time.
+#[track_caller]
+fn times_out(site: &Appliance, path: &str) {
+    let began = Instant::now();
+    let mut connection = site.connect();
+    let response = connection.get(path);
+    let took = began.elapsed();
+    assert_eq!(
+        (response.status, response.text()),
+        (504, "504 Gateway Timeout\n")
+    );
+    assert!(took >= Duration::from_secs(2), "{took:?}");
+    assert!(took <= Duration::from_secs(3), "{took:?}");
+    // The connection goes on, whoever answers on it.
+    connection.send("GET /report HTTP/1.1\r\nhost: test\r\n\r\n");
+}
+
+/// What the log says of the request to `path` that timed out, up to the next entry.
+#[track_caller]
+fn entry(site: &Appliance, outcome: &str, path: &str) -> String {
+    let begin = format!(
+        " ERROR worker 1: a request took longer than its 2s and {outcome}: GET {path} (request "
+    );
+    site.wait_for_log(&begin);
+    let log = site.log();
+    let (_, entry) = log.split_once(&begin).unwrap();
+    let lines = entry.lines().take_while(|line| !line.starts_with("20"));
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn a_loop_in_python_gets_504_and_its_thread_serves_on() {
+    let site = site("threads = 1");
+    assert_eq!(site.get("/thread").text(), "1");
+    times_out(&site, "/loop");
+    let entry = entry(&site, "was answered 504", "/loop");
+    let (first, stack) = entry.split_once('\n').unwrap();
+    assert!(first.ends_with(" s old, in thread appliance-1"), "{entry}");
+    let file = site.project.path("app.py");
+    assert!(
+        stack.starts_with("Stack (most recent call last):\n"),
+        "{entry}"
+    );
+    assert!(
+        stack.contains(&format!(
+            "  File {file:?}, line 19, in loop\n    sum(range(100))\n"
+        )) || stack.contains(&format!(
+            "  File {file:?}, line 18, in loop\n    while time.monotonic() < end:\n"
+        )),
+        "{entry}"
+    );
+    // The same thread, and the exception went through `except Exception`.
+    assert_eq!(site.get("/thread").text(), "2");
+    assert_eq!(site.get("/report").text(), "finally");
+    site.wait_for_log(" INFO worker 1: a request that had been given up has ended after 2.");
+    assert!(
+        !site.log().contains("the application raised"),
+        "{}",
+        site.log()
+    );
+}
+
+#[test]
+fn one_that_sleeps_gets_504_and_its_neighbours_are_served() {
+    let site = site("threads = 2");
+    let mut sleeper = ask(&site, "/sleep?4");
+    let began = Instant::now();
+    let mut served = 0;
+    let mut neighbour = site.connect();
+    while began.elapsed() < Duration::from_secs(5) {
+        assert_eq!(neighbour.get("/fine").text(), "fine");
+        served += 1;
+    }
+    assert!(served > 100, "{served}");
+    assert_eq!(sleeper.response().status, 504);
+    assert!(entry(&site, "was answered 504", "/sleep?4").contains(", in sleep\n    time.sleep("));
+    // It ended as soon as it ran bytecode again, before the grace.
+    site.wait_for_log("a request that had been given up has ended after 4.");
+    assert_eq!(site.get("/report").text(), "");
+}
+
+#[test]
+fn the_exception_never_hits_another_request() {
+    // Calls that end about when they time out.
+    let site = site("threads = 2");
+    let mut statuses = [0; 2];
+    for round in 0..8 {
+        let sleep = format!("/sleep?{}", 1.95 + f64::from(round) * 0.04);
+        let mut sleepers = [ask(&site, &sleep), ask(&site, &sleep)];
+        for sleeper in &mut sleepers {
+            match sleeper.response().status {
+                200 => statuses[0] += 1,
+                504 => statuses[1] += 1,
+                status => panic!("unexpected: {status}"),
+            }
+            for _ in 0..20 {
+                assert_eq!(sleeper.get("/fine").text(), "fine");
+            }
+        }
+    }
+    assert!(statuses[0] > 0 && statuses[1] > 0, "{statuses:?}");
+}
+
+#[test]
+fn one_that_keeps_the_gil_gets_504_all_the_same() {
+    let site = site("threads = 2\ntimeout_grace = \"60s\"");
+    times_out(&site, "/keep-gil?4");
+    let entry = entry(&site, "was answered 504", "/keep-gil?4");
+    assert!(
+        entry.contains("it keeps the GIL, so no other request of this worker gets on\nStack (most recent call first):\n"),
+        "{entry}"
+    );
+    assert!(entry.contains("app.py\", line 37 in keep_gil\n"), "{entry}");
+    // Nobody else has failed when it is over.
+    assert_eq!(site.get("/fine").text(), "fine");
+}
+
+#[test]
+fn a_response_that_stalls_is_cut() {
+    let site = site("threads = 1");
+    let mut connection = ask(&site, "/stall");
+    let response = connection.response();
+    assert_eq!((response.status, response.complete), (200, false));
+    assert_eq!(response.text(), "begun");
+    entry(&site, "was cut", "/stall");
+    eventually("the generator's end", || {
+        (site.get("/report").text() == "closed").then_some(())
+    });
+}
+
+#[test]
+fn a_response_that_gets_on_may_take_longer() {
+    let site = site("threads = 2");
+    let response = site.get("/drip");
+    assert_eq!(
+        (response.text(), response.complete),
+        ("drop ".repeat(8).as_str(), true)
+    );
+    // Nor is a slow client the application's fault.
+    let mut slow = ask(&site, "/flood");
+    std::thread::sleep(Duration::from_secs(4));
+    let response = slow.response();
+    assert_eq!((response.status, response.complete), (200, true));
+    assert!(!site.log().contains("ERROR"), "{}", site.log());
+}
+
+#[test]
+fn waiting_in_the_queue_has_a_bound_of_its_own() {
+    let site = site("threads = 1\nqueue_timeout = \"1s\"");
+    let mut first = ask(&site, "/sleep?1.8");
+    std::thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    let mut second = ask(&site, "/fine");
+    let response = second.response();
+    assert!(
+        began.elapsed() >= Duration::from_secs(1) && began.elapsed() < Duration::from_millis(1600)
+    );
+    assert_eq!(
+        (response.status, response.header("retry-after")),
+        (503, Some("1"))
+    );
+    assert_eq!(first.response().status, 200);
+    site.wait_for_log(" WARN worker 1: requests waited 1s for a thread and were answered 503, the first: GET /fine (request ");
+    assert!(!site.log().contains("queue is full"));
+}
