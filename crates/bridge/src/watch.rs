@@ -156,14 +156,14 @@ impl Look {
                 overdue.report(&format!(
                     "it keeps the GIL, so no other request of this worker gets on\n{stack}"
                 ));
-                (self.ask)(Reason::RequestTimeout);
+                (self.ask)(Reason::Stuck);
             }
             Found::Lost(label) => {
                 tracing::error!(
                     "a request goes on {:?} after RequestTimeout was to end it, and its thread is lost: {label}",
                     self.limits.grace
                 );
-                (self.ask)(Reason::RequestTimeout);
+                (self.ask)(Reason::Stuck);
             }
         }
     }

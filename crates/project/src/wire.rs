@@ -51,8 +51,8 @@ pub enum FromWorker {
         /// What to do.
         hint: Option<String>,
     },
-    /// The worker serves on, but somebody is to take its place: the successor first, then
-    /// [`ToWorker::Stop`] for this one.
+    /// The worker should be replaced. It serves on until it is told to stop, which is when its
+    /// successor is ready; once is enough.
     Replace {
         /// Why.
         reason: Reason,
@@ -61,30 +61,36 @@ pub enum FromWorker {
     Drained,
 }
 
-/// Why a worker asks to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Why a worker is to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// `python.request_timeout`: a thread did not come back from a request that was given up.
-    /// It will not let go, so nothing is gained by waiting for it: when the rest is finished, the
-    /// worker ends.
-    RequestTimeout,
-    /// `python.max_requests`.
+    /// It has answered `python.max_requests`.
     MaxRequests,
-    /// `python.max_lifetime`.
+    /// It is older than `python.max_lifetime`.
     MaxLifetime,
-    /// `python.memory_soft_limit`.
+    /// It takes more memory than it should.
     Memory,
+    /// A thread of it hangs in a request that has timed out. Such a worker is not made to wait
+    /// until others have been replaced.
+    Stuck,
+}
+
+impl Reason {
+    /// Its name in the log and in metrics: `max_requests`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::MaxRequests => "max_requests",
+            Reason::MaxLifetime => "max_lifetime",
+            Reason::Memory => "memory",
+            Reason::Stuck => "stuck",
+        }
+    }
 }
 
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Reason::RequestTimeout => "request_timeout",
-            Reason::MaxRequests => "max_requests",
-            Reason::MaxLifetime => "max_lifetime",
-            Reason::Memory => "memory_soft_limit",
-        })
+        f.write_str(self.as_str())
     }
 }
 
