@@ -51,6 +51,13 @@ impl Connection {
         self.reader.get_mut().write_all(bytes).unwrap();
     }
 
+    /// Sends bytes as they are; none if the connection is gone.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> Option<()> {
+        let bytes = bytes.as_ref();
+        self.head = bytes.starts_with(b"HEAD ");
+        self.reader.get_mut().write_all(bytes).ok()
+    }
+
     /// `GET path`, keeping the connection.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> Response {

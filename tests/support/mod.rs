@@ -13,11 +13,13 @@
 
 mod appliance;
 mod http;
+mod load;
 mod project;
 
 #[allow(unused_imports, reason = "as above")]
 pub use self::{
     appliance::{Appliance, Finished, children, eventually, is_running},
     http::{Connection, Response},
+    load::{Counted, Load, Question},
     project::{Project, test_interpreter, test_virtualenv},
 };

@@ -36,12 +36,7 @@ impl Project {
     /// The same with further settings of `[python]`.
     pub fn wsgi_with(python: &str, app: &str) -> Project {
         let test_python = python_settings();
-        // The first of two equal keys is the caller's.
-        let processes = if python.contains("processes") {
-            ""
-        } else {
-            "processes = 1"
-        };
+        let processes = one_process_unless_said(python);
         let toml = format!(
             "[python]\nmodule = \"app\"\n{test_python}\n{processes}\n{python}\n\n\
              [[site]]\nlisten = [\"127.0.0.1:0\"]\n\n[site.routes]\n\"/\" = {{ wsgi = true }}\n"
@@ -63,9 +58,9 @@ impl Project {
     /// One with these `[[site]]`s and, for `wsgi` routes, `app.py`, in one worker.
     pub fn with_sites(app: &str, python: &str, sites: &str) -> Project {
         let test_python = python_settings();
-        let toml = format!(
-            "[python]\nmodule = \"app\"\nprocesses = 1\n{test_python}\n{python}\n\n{sites}"
-        );
+        let processes = one_process_unless_said(python);
+        let toml =
+            format!("[python]\nmodule = \"app\"\n{processes}\n{test_python}\n{python}\n\n{sites}");
         Project::new(&toml).file("app.py", app)
     }
 
@@ -137,6 +132,13 @@ pub fn test_virtualenv() -> Option<PathBuf> {
         .join("pyvenv.cfg")
         .exists()
         .then(|| folder.to_owned())
+}
+
+fn one_process_unless_said(python: &str) -> &'static str {
+    match python.contains("processes") {
+        true => "",
+        false => "processes = 1",
+    }
 }
 
 /// The lines of `[python]` which choose it.

@@ -27,20 +27,21 @@ fn main() -> ExitCode {
 
 /// `appliance serve`: until it is asked to stop.
 fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<Status, Report> {
-    let mut loaded = load(args)?;
+    let sources = sources(args);
+    let mut loaded = appliance_project::load(&sources)?;
     loaded.project.server.master &= !no_supervisor;
     appliance_log::start(
         "supervisor".into(),
         loaded.project.server.log_level.as_str(),
     );
     failure::warn(&loaded.warnings);
-    let project = loaded.project.clone();
-    let served = appliance_supervisor::serve(project, library::BYTES, summary::show);
+    let about = (loaded.project.clone(), loaded.settings.clone());
+    let served = appliance_supervisor::serve(loaded, sources, library::BYTES, summary::show);
     Ok(match served {
         Ok(Outcome::Stopped) => Status::Done,
         Ok(Outcome::Overdue) => Status::Overdue,
         Err(error) => {
-            failure::show(&error, &loaded);
+            failure::show(&error, &about.0, &about.1);
             Status::NotStarted
         }
     })
@@ -59,11 +60,15 @@ fn check(args: &ProjectArgs, show: bool) -> Result<Status, Report> {
 }
 
 fn load(args: &ProjectArgs) -> Result<Loaded, Report> {
-    appliance_project::load(&Sources {
+    appliance_project::load(&sources(args))
+}
+
+fn sources(args: &ProjectArgs) -> Sources {
+    Sources {
         file: args.file.clone(),
         environment: cli::environment(),
         overrides: args.overrides.clone(),
-    })
+    }
 }
 
 fn refuse(report: Report) -> Status {

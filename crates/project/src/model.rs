@@ -81,6 +81,9 @@ pub struct Python {
     pub processes: usize,
     /// `threads`: Python threads in each worker, 1 to 1024. Default 4.
     pub threads: usize,
+    /// `start_timeout`: how long a worker may take to import the application. Default 2 min, 1 s
+    /// to 1 h.
+    pub start_timeout: Duration,
     /// `queue`: requests which may wait for a Python thread, per worker, 1 to 65536. Default 512.
     /// Beyond it the answer is 503 with Retry-After.
     pub queue: usize,

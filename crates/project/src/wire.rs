@@ -15,7 +15,8 @@ pub struct WorkerSpec {
     pub slot: usize,
     /// The project, checked.
     pub project: Project,
-    /// The slot's own listening sockets (bound, listening, SO_REUSEPORT, non-blocking).
+    /// The slot's own sockets (bound, SO_REUSEPORT, non-blocking; listening when it is told to
+    /// serve).
     pub listeners: Vec<Listener>,
     /// The control socket; none for a worker without a supervisor, which then minds TERM, INT
     /// and QUIT itself.
@@ -36,13 +37,13 @@ pub struct Listener {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum FromWorker {
-    /// The application is imported and the listeners are being served.
+    /// The application is imported; the worker waits for [`ToWorker::Serve`].
     Ready {
         /// `3.11.7 (CPython)`, for the summary.
         python: String,
     },
-    /// The worker cannot serve and exits. It has already printed Python's traceback, if there
-    /// was one, to standard error.
+    /// The worker cannot serve and exits. It has already printed the traceback, if there is one,
+    /// to standard error.
     Failed {
         /// What could not be done: ``cannot import `shop.wsgi:application`: no module named `shop` ``.
         error: String,
@@ -50,6 +51,8 @@ pub enum FromWorker {
         key: String,
         /// What to do.
         hint: Option<String>,
+        /// Python's traceback.
+        traceback: Option<String>,
     },
     /// The worker should be replaced. It serves on until it is told to stop, which is when its
     /// successor is ready; once is enough.
@@ -98,6 +101,8 @@ impl std::fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum ToWorker {
+    /// Accept connections. (A new generation serves when all of it is ready, and not before.)
+    Serve,
     /// Accept no more, finish what runs within `server.stop_timeout`, exit.
     Stop,
 }

@@ -4,14 +4,15 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use appliance_project::Project;
 use appliance_project::model::Site;
 
-use crate::control::Exit;
 use crate::hooks::HookError;
 use crate::library::LibraryError;
 use crate::listeners::BindError;
+use crate::process::Exit;
 use crate::python::PythonError;
 use crate::signals::Stop;
 
@@ -50,6 +51,15 @@ pub enum WorkerFailure {
         key: String,
         /// What to do.
         hint: Option<String>,
+        /// Python's traceback, which the log has already.
+        traceback: Option<String>,
+    },
+    /// It had not imported the application when `python.start_timeout` had passed.
+    Slow {
+        /// The worker's number, from 1.
+        number: usize,
+        /// The setting.
+        timeout: Duration,
     },
     /// It ended without a word.
     Died {
@@ -72,6 +82,9 @@ impl StartError {
                 Some(format!("site.{site}.listen"))
             }
             StartError::Worker(WorkerFailure::Reported { key, .. }) => Some(key.clone()),
+            StartError::Worker(WorkerFailure::Slow { .. }) => {
+                Some("python.start_timeout".to_owned())
+            }
             _ => None,
         }
     }
@@ -86,6 +99,10 @@ impl StartError {
             StartError::Worker(WorkerFailure::Died { .. }) => Some(
                 "the application's module ended the interpreter while it was imported; \
                  what it printed stands above"
+                    .to_owned(),
+            ),
+            StartError::Worker(WorkerFailure::Slow { .. }) => Some(
+                "the application was still being imported; a longer `python.start_timeout` gives it more time"
                     .to_owned(),
             ),
             StartError::Library(_) => Some(
@@ -120,6 +137,9 @@ impl fmt::Display for WorkerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WorkerFailure::Reported { error, .. } => f.write_str(error),
+            WorkerFailure::Slow { number, timeout } => {
+                write!(f, "worker {number} was not ready after {timeout:?}")
+            }
             WorkerFailure::Died { number, exit } => {
                 write!(f, "worker {number} died before it was ready: {exit}")
             }

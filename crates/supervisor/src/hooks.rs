@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use appliance_project::Project;
 
-use crate::control::Exit;
 use crate::error::Halt;
+use crate::process::Exit;
 use crate::signals::Signals;
 use crate::step::{self, Ended};
 

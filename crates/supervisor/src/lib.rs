@@ -3,12 +3,9 @@
 //! Knows neither HTTP nor Python objects. It executes the project's interpreter, hands it the
 //! worker library and sockets as descriptors, and minds that it lives. A start, in order:
 //!
-//! 1. nobody else has the addresses ([`listeners`]);
-//! 2. the interpreter and its packages are ready ([`python`]);
-//! 3. the project's own commands have run ([`hooks`]);
-//! 4. the sockets listen, the library is at hand ([`listeners`], [`library`]);
-//! 5. without a master, this process becomes the worker; with one, it starts and watches them
-//!    ([`master`]).
+//! 1. everything that workers need is made ready ([`generation`]);
+//! 2. without a master, this process becomes the worker; with one, it starts them, watches and
+//!    replaces them ([`master`]).
 //!
 //! It runs on one thread, the process's first: a worker dies with the thread that started it
 //! (`PR_SET_PDEATHSIG`).
@@ -18,25 +15,26 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use appliance_project::Project;
+use appliance_project::{Loaded, Project, Sources};
 
-pub use control::Exit;
 pub use error::{StartError, WorkerFailure};
+pub use explain::explain;
 pub use hooks::HookError;
 pub use library::LibraryError;
 pub use listeners::BindError;
 pub use master::Outcome;
+pub use process::Exit;
 pub use python::PythonError;
 
 use error::Halt;
-use library::Library;
-use listeners::Listeners;
+use generation::Generation;
 use master::Master;
 use signals::Signals;
-use spawn::Launcher;
 
-mod control;
 mod error;
+mod event;
+mod explain;
+mod generation;
 mod hooks;
 mod library;
 mod lifecycle;
@@ -44,12 +42,14 @@ mod listeners;
 mod master;
 mod memory;
 mod port_owner;
+mod process;
 mod progress;
 mod python;
 mod signals;
 mod spawn;
 mod step;
 mod sys;
+mod worker;
 
 /// What there is to say when the server has come up.
 #[derive(Debug)]
@@ -68,9 +68,9 @@ pub struct Started<'a> {
     pub after: Duration,
 }
 
-/// Serves `project` until it is asked to stop, with `library`, the worker library, in every
-/// worker. `on_start` is called when all workers are ready; with `server.master = false`, just
-/// before this process becomes the worker.
+/// Serves the project `loaded` from `sources` until it is asked to stop, with `library`, the
+/// worker library, in every worker. `on_start` is called when all workers serve; with
+/// `server.master = false`, just before this process becomes the worker.
 ///
 /// Must be called on the process's first thread.
 ///
@@ -78,7 +78,8 @@ pub struct Started<'a> {
 ///
 /// When the server cannot be started. Once it has, it is kept running whatever workers do.
 pub fn serve(
-    project: Project,
+    loaded: Loaded,
+    sources: Sources,
     library: &'static [u8],
     on_start: impl FnOnce(&Started<'_>),
 ) -> Result<Outcome, StartError> {
@@ -87,11 +88,11 @@ pub fn serve(
         .build()?;
     let served = runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let start = Start::prepare(project, library, &mut signals).await?;
-        if start.launcher.project.server.master {
-            start.supervise(&mut signals, on_start).await
-        } else {
-            match start.become_worker(on_start)? {}
+        let began = Instant::now();
+        let generation = Generation::first(loaded, library, &mut signals).await?;
+        match generation.project().server.master {
+            true => supervise(sources, generation, &mut signals, began, on_start).await,
+            false => match become_worker(generation, began, on_start)? {},
         }
     });
     match served {
@@ -104,83 +105,39 @@ pub fn serve(
     }
 }
 
-struct Start {
-    launcher: Launcher,
-    listeners: Listeners,
+async fn supervise(
+    sources: Sources,
+    generation: Generation,
+    signals: &mut Signals,
     began: Instant,
+    on_start: impl FnOnce(&Started<'_>),
+) -> Result<Outcome, Halt> {
+    let mut master = Master::new(sources, generation);
+    master.start(signals).await?;
+    on_start(&master.summary(began.elapsed()));
+    let signal = master.watch(signals).await;
+    tracing::info!(%signal, "stopping");
+    let outcome = master.stop(signals).await;
+    tracing::info!("stopped");
+    Ok(outcome)
 }
 
-impl Start {
-    async fn prepare(
-        project: Project,
-        library: &'static [u8],
-        signals: &mut Signals,
-    ) -> Result<Start, Halt> {
-        let began = Instant::now();
-        let addresses: Vec<SocketAddr> = project
-            .sites
-            .iter()
-            .flat_map(|site| site.listen.iter().copied())
-            .collect();
-        // Before minutes of installing; and again by `bind`, after them.
-        Listeners::refuse_taken(&addresses)?;
-        let environment = python::environment(&project.python);
-        let python = python::prepare(&project.python, &environment, signals).await?;
-        hooks::before_start(&project, &environment, signals).await?;
-        let workers = if project.server.master {
-            project.python.processes
-        } else {
-            1
-        };
-        let listeners = Listeners::bind(&addresses, workers)?;
-        let library = Library::open(library, &library_folders(&project))?;
-        Ok(Start {
-            launcher: Launcher {
-                project,
-                python,
-                library,
-                environment,
-            },
-            listeners,
-            began,
-        })
-    }
-
-    async fn supervise(
-        self,
-        signals: &mut Signals,
-        on_start: impl FnOnce(&Started<'_>),
-    ) -> Result<Outcome, Halt> {
-        let mut master = Master::new(self.launcher, self.listeners);
-        let python = master.start(signals).await?;
-        on_start(&master.started(python, self.began.elapsed()));
-        let signal = master.watch(signals).await;
-        tracing::info!(%signal, "stopping");
-        let outcome = master.stop(signals).await;
-        tracing::info!("stopped");
-        Ok(outcome)
-    }
-
-    /// Returns only when it fails.
-    fn become_worker(self, on_start: impl FnOnce(&Started<'_>)) -> Result<Infallible, Halt> {
-        let command = self.launcher.alone(self.listeners.of_slot(0))?;
-        on_start(&Started {
-            project: &self.launcher.project,
-            addresses: self.listeners.addresses(),
-            python: None,
-            worker_memory_mb: None,
-            interpreter: self.launcher.python.clone(),
-            after: self.began.elapsed(),
-        });
-        let python = self.launcher.python.clone();
-        let source = command.replace_this_process();
-        Err(StartError::Launch { python, source }.into())
-    }
-}
-
-/// Where the worker library may lie if it may not be executed from memory.
-fn library_folders(project: &Project) -> Vec<PathBuf> {
-    let mut folders = vec![std::env::temp_dir(), PathBuf::from("/dev/shm")];
-    folders.extend(project.python.virtualenv.clone());
-    folders
+/// Returns only when it fails.
+fn become_worker(
+    generation: Generation,
+    began: Instant,
+    on_start: impl FnOnce(&Started<'_>),
+) -> Result<Infallible, Halt> {
+    let command = generation.launcher.alone(generation.listeners.of_slot(0))?;
+    let python = generation.launcher.python.clone();
+    on_start(&Started {
+        project: generation.project(),
+        addresses: generation.listeners.addresses(),
+        python: None,
+        worker_memory_mb: None,
+        interpreter: python.clone(),
+        after: began.elapsed(),
+    });
+    let source = command.replace_this_process();
+    Err(StartError::Launch { python, source }.into())
 }

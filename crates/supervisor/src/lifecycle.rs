@@ -8,9 +8,9 @@ use std::time::Duration;
 pub(crate) enum State {
     /// The interpreter runs; the application is being imported.
     Starting,
-    /// It answers requests; the start waits for its siblings.
+    /// The application is imported; it waits for its siblings, or for a word.
     Ready,
-    /// It answers requests in a server that has come up.
+    /// It accepts connections and answers requests.
     Serving,
     /// It accepts no more and finishes what runs.
     Draining,
@@ -32,10 +32,10 @@ pub(crate) enum End {
 /// What can happen to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// It reported that it serves.
+    /// It reported that it can serve.
     ReportedReady,
-    /// All workers of the start are ready.
-    StartComplete,
+    /// It was told to accept connections.
+    ToldToServe,
     /// It was asked to stop.
     AskedToStop,
     /// Its process ended.
@@ -49,7 +49,7 @@ impl State {
         match (self, step) {
             (State::Gone(end), _) => State::Gone(end),
             (State::Starting, Step::ReportedReady) => State::Ready,
-            (State::Ready, Step::StartComplete) => State::Serving,
+            (State::Ready, Step::ToldToServe) => State::Serving,
             (State::Starting | State::Ready | State::Serving, Step::AskedToStop) => State::Draining,
             (State::Starting, Step::Exited) => State::Gone(End::NeverReady),
             (State::Ready | State::Serving, Step::Exited) => State::Gone(End::Lost),
@@ -100,26 +100,26 @@ mod tests {
 
     #[test]
     fn a_worker_lives_from_start_to_stop() {
-        use Step::{AskedToStop, Exited, ReportedReady, StartComplete};
+        use Step::{AskedToStop, Exited, ReportedReady, ToldToServe};
         assert_eq!(walk(&[ReportedReady]), State::Ready);
-        assert_eq!(walk(&[ReportedReady, StartComplete]), State::Serving);
+        assert_eq!(walk(&[ReportedReady, ToldToServe]), State::Serving);
         assert_eq!(
-            walk(&[ReportedReady, StartComplete, AskedToStop]),
+            walk(&[ReportedReady, ToldToServe, AskedToStop]),
             State::Draining
         );
         assert_eq!(
-            walk(&[ReportedReady, StartComplete, AskedToStop, Exited]),
+            walk(&[ReportedReady, ToldToServe, AskedToStop, Exited]),
             State::Gone(End::Stopped)
         );
     }
 
     #[test]
     fn an_exit_means_what_the_state_before_it_says() {
-        use Step::{AskedToStop, Exited, ReportedReady, StartComplete};
+        use Step::{AskedToStop, Exited, ReportedReady, ToldToServe};
         assert_eq!(walk(&[Exited]), State::Gone(End::NeverReady));
         assert_eq!(walk(&[ReportedReady, Exited]), State::Gone(End::Lost));
         assert_eq!(
-            walk(&[ReportedReady, StartComplete, Exited]),
+            walk(&[ReportedReady, ToldToServe, Exited]),
             State::Gone(End::Lost)
         );
         assert_eq!(walk(&[AskedToStop, Exited]), State::Gone(End::Stopped));
@@ -127,13 +127,13 @@ mod tests {
 
     #[test]
     fn late_messages_bring_nobody_back() {
-        use Step::{AskedToStop, Exited, ReportedReady, StartComplete};
+        use Step::{AskedToStop, Exited, ReportedReady, ToldToServe};
         assert_eq!(
-            walk(&[AskedToStop, ReportedReady, StartComplete]),
+            walk(&[AskedToStop, ReportedReady, ToldToServe]),
             State::Draining
         );
         assert_eq!(walk(&[Exited, ReportedReady]), State::Gone(End::NeverReady));
-        assert_eq!(walk(&[StartComplete]), State::Starting);
+        assert_eq!(walk(&[ToldToServe]), State::Starting);
     }
 
     #[test]

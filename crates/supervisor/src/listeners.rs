@@ -1,13 +1,17 @@
-//! Listening sockets: one for each worker slot and address, held open by the supervisor.
+//! Listening sockets: for each address as many as there are workers, held open by the supervisor.
 //!
 //! With SO_REUSEPORT the kernel spreads connections over the sockets of an address, so workers
-//! never compete for one queue. And since a slot's socket outlives the slot's worker, connections
-//! that arrive while a worker is being replaced wait for its successor.
+//! never compete for one queue. And since a worker's sockets outlive it, connections that arrive
+//! while it is being replaced wait for its successor.
+//!
+//! The sockets of an address are *lanes*. A reload to fewer workers keeps all of them and gives
+//! each worker several: closing one would reset the connections that wait in it.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use appliance_project::wire;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -17,44 +21,84 @@ use crate::port_owner::{self, Owner};
 /// Connections the kernel completes ahead of accept(2); `net.core.somaxconn` caps it.
 const BACKLOG: i32 = 4096;
 
-/// The sockets of all slots.
+/// The sockets of all workers of a generation.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    /// By slot, then by address.
-    slots: Vec<Vec<Listener>>,
+    addresses: Vec<Lanes>,
+    /// Workers to spread them over.
+    slots: usize,
 }
 
 #[derive(Debug)]
-struct Listener {
+struct Lanes {
     /// As in project.toml.
     address: SocketAddr,
-    socket: Socket,
+    sockets: Vec<Arc<Socket>>,
 }
 
 impl Listeners {
-    /// Binds every address for each of `slots` slots.
+    /// Listens on every address for each of `slots` workers.
     pub(crate) fn bind(addresses: &[SocketAddr], slots: usize) -> Result<Listeners, BindError> {
-        Listeners::refuse_taken(addresses)?;
-        let mut distinct = addresses.to_vec();
-        distinct.sort();
-        distinct.dedup();
-        let mut listeners = Listeners {
-            slots: (0..slots).map(|_| Vec::new()).collect(),
+        let none = Listeners {
+            addresses: Vec::new(),
+            slots: 0,
         };
-        for address in distinct {
-            listeners
-                .bind_slots(address)
-                .map_err(|error| BindError::new(address, error))?;
-        }
+        let listeners = none.successors(addresses, slots)?;
+        listeners.open()?;
         Ok(listeners)
     }
 
+    /// The sockets of the next generation: those of unchanged addresses, and new ones, which do
+    /// not listen before [`Listeners::open`]. Until then the kernel gives them no connection.
+    pub(crate) fn successors(
+        &self,
+        addresses: &[SocketAddr],
+        slots: usize,
+    ) -> Result<Listeners, BindError> {
+        let mut distinct = addresses.to_vec();
+        distinct.sort();
+        distinct.dedup();
+        self.refuse_taken(&distinct)?;
+        let lanes = |address: &SocketAddr| {
+            self.lanes(*address, slots)
+                .map_err(|error| BindError::new(*address, error))
+        };
+        Ok(Listeners {
+            addresses: distinct.iter().map(lanes).collect::<Result<_, _>>()?,
+            slots,
+        })
+    }
+
+    /// Lets connections come to every socket.
+    pub(crate) fn open(&self) -> Result<(), BindError> {
+        for lanes in &self.addresses {
+            for socket in &lanes.sockets {
+                // On one that listens already this changes nothing.
+                socket
+                    .listen(BACKLOG)
+                    .map_err(|error| BindError::new(lanes.address, error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if an address cannot be had.
-    ///
+    pub(crate) fn refuse_taken_by_others(addresses: &[SocketAddr]) -> Result<(), BindError> {
+        let none = Listeners {
+            addresses: Vec::new(),
+            slots: 0,
+        };
+        none.refuse_taken(addresses)
+    }
+
     /// SO_REUSEPORT would let us join any other server of the same user on the same port, and
-    /// take half of its connections: without it, the kernel tells.
-    pub(crate) fn refuse_taken(addresses: &[SocketAddr]) -> Result<(), BindError> {
+    /// take half of its connections: without it, the kernel tells. What clashes with a socket of
+    /// our own is left to `bind`: `0.0.0.0:80` may follow `127.0.0.1:80`.
+    fn refuse_taken(&self, addresses: &[SocketAddr]) -> Result<(), BindError> {
         for address in addresses {
+            if self.clashes(*address) {
+                continue;
+            }
             unbound(*address)
                 .and_then(|socket| socket.bind(&(*address).into()))
                 .map_err(|error| BindError::new(*address, error))?;
@@ -62,47 +106,61 @@ impl Listeners {
         Ok(())
     }
 
-    /// With port 0 the first slot's socket picks the port, and the others join it there.
-    fn bind_slots(&mut self, address: SocketAddr) -> io::Result<()> {
+    fn clashes(&self, address: SocketAddr) -> bool {
+        self.addresses.iter().any(|lanes| {
+            let ours = lanes.address;
+            let any = ours.ip().is_unspecified() || address.ip().is_unspecified();
+            ours == address || ours.port() == address.port() && ours.port() != 0 && any
+        })
+    }
+
+    /// With port 0 the first socket picks the port, and the others join it there.
+    fn lanes(&self, address: SocketAddr, slots: usize) -> io::Result<Lanes> {
+        let before = self.addresses.iter().find(|lanes| lanes.address == address);
+        let mut sockets = before.map_or_else(Vec::new, |lanes| lanes.sockets.clone());
         let mut bound = address;
-        for slot in &mut self.slots {
-            let socket = listening(bound)?;
-            bound.set_port(port(&socket)?);
-            slot.push(Listener { address, socket });
+        if let Some(first) = sockets.first() {
+            bound.set_port(port(first)?);
         }
-        Ok(())
+        while sockets.len() < slots {
+            let socket = joining(bound)?;
+            bound.set_port(port(&socket)?);
+            sockets.push(Arc::new(socket));
+        }
+        Ok(Lanes { address, sockets })
     }
 
     /// What the worker in `slot` (from 0) is told of its sockets.
     pub(crate) fn of_slot(&self, slot: usize) -> Vec<wire::Listener> {
-        self.slots[slot]
-            .iter()
-            .map(|listener| wire::Listener {
-                address: listener.address,
-                fd: listener.socket.as_raw_fd(),
-            })
-            .collect()
+        let of_address = |lanes: &'_ Lanes| -> Vec<wire::Listener> {
+            let sockets = lanes.sockets.iter().skip(slot).step_by(self.slots.max(1));
+            let told = sockets.map(|socket| wire::Listener {
+                address: lanes.address,
+                fd: socket.as_raw_fd(),
+            });
+            told.collect()
+        };
+        self.addresses.iter().flat_map(of_address).collect()
     }
 
     /// Where clients connect to, with the ports that were picked.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let first = self.slots.first().map(Vec::as_slice).unwrap_or_default();
-        first
-            .iter()
-            .map(|listener| {
-                let mut address = listener.address;
-                address.set_port(port(&listener.socket).unwrap_or(address.port()));
-                address
-            })
-            .collect()
+        let picked = |lanes: &Lanes| {
+            let mut address = lanes.address;
+            if let Some(Ok(port)) = lanes.sockets.first().map(|socket| port(socket)) {
+                address.set_port(port);
+            }
+            address
+        };
+        self.addresses.iter().map(picked).collect()
     }
 }
 
-fn listening(address: SocketAddr) -> io::Result<Socket> {
+/// A socket on an address that others of ours may have, too.
+fn joining(address: SocketAddr) -> io::Result<Socket> {
     let socket = unbound(address)?;
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
@@ -230,7 +288,7 @@ mod tests {
             let sockets = listeners.of_slot(slot);
             assert_eq!(sockets.len(), 1);
             assert_eq!(sockets[0].address, local(0));
-            let bound = listeners.slots[slot][0].socket.local_addr().unwrap();
+            let bound = listeners.addresses[0].sockets[slot].local_addr().unwrap();
             assert_eq!(bound.as_socket(), Some(addresses[0]));
         }
     }
@@ -258,10 +316,67 @@ mod tests {
     /// The kernel alone would let us share it.
     #[test]
     fn a_port_shared_by_reuseport_counts_as_taken() {
-        let other = listening(local(0)).unwrap();
+        let other = joining(local(0)).unwrap();
+        other.listen(BACKLOG).unwrap();
         let address = local(port(&other).unwrap());
         let error = Listeners::bind(&[address], 1).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_reload_keeps_sockets_and_their_connections() {
+        let first = Listeners::bind(&[local(0)], 3).unwrap();
+        let fds = |listeners: &Listeners, slot| -> Vec<_> {
+            let sockets = listeners.of_slot(slot);
+            sockets.iter().map(|listener| listener.fd).collect()
+        };
+        let one = |slot| fds(&first, slot)[0];
+        let fewer = first.successors(&[local(0)], 2).unwrap();
+        assert_eq!(fds(&fewer, 0), [one(0), one(2)]);
+        assert_eq!(fds(&fewer, 1), [one(1)]);
+        let more = fewer.successors(&[local(0)], 4).unwrap();
+        assert_eq!(more.addresses(), first.addresses());
+        assert_eq!(
+            [0, 1, 2].map(|slot| fds(&more, slot)[0]),
+            [0, 1, 2].map(one)
+        );
+        assert_eq!(fds(&more, 3).len(), 1);
+    }
+
+    #[test]
+    fn a_new_socket_gets_no_connection_before_it_is_opened() {
+        let first = Listeners::bind(&[local(0)], 1).unwrap();
+        let address = first.addresses()[0];
+        let next = first.successors(&[local(0)], 8).unwrap();
+        let clients: Vec<_> = (0..64)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let waiting = || {
+            let socket = &next.addresses[0].sockets[0];
+            std::iter::from_fn(|| socket.accept().ok()).count()
+        };
+        assert_eq!(waiting(), clients.len());
+        next.open().unwrap();
+        let _more: Vec<_> = (0..64)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        assert!(waiting() < 64);
+    }
+
+    #[test]
+    fn every_address_may_follow_one_of_them() {
+        let first = Listeners::bind(&[local(0)], 1).unwrap();
+        let picked = first.addresses()[0];
+        let first = Listeners {
+            addresses: vec![Lanes {
+                address: picked,
+                sockets: first.addresses[0].sockets.clone(),
+            }],
+            slots: 1,
+        };
+        let all = SocketAddr::from(([0, 0, 0, 0], picked.port()));
+        first.successors(&[all], 1).unwrap().open().unwrap();
+        assert!(Listeners::refuse_taken_by_others(&[all]).is_err());
     }
 
     #[test]

@@ -46,9 +46,11 @@ pub(crate) async fn prepare(
     }
 }
 
-/// The variables that hooks, pip and workers get on top of the supervisor's own: as if the
-/// virtualenv were activated, then `python.env`.
-pub(crate) fn environment(python: &model::Python) -> Vec<(OsString, OsString)> {
+/// Variables on top of the supervisor's own.
+pub(crate) type Environment = Vec<(OsString, OsString)>;
+
+/// What hooks, pip and workers get: as if the virtualenv were activated, then `python.env`.
+pub(crate) fn environment(python: &model::Python) -> Environment {
     let mut variables = Vec::new();
     if let Some(folder) = &python.virtualenv {
         variables.push(("VIRTUAL_ENV".into(), folder.into()));

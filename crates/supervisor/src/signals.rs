@@ -1,16 +1,28 @@
 //! Signals, as what they ask for.
+//!
+//! HUP is two things: `kill -HUP` asks for a reload, and a terminal that closes takes the server
+//! started in it along. After the latter, standard error is no terminal any more.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that stop the server: gracefully at first, at once when TERM or INT comes again.
+/// Who asks for a stop. It is graceful at first, and at once when TERM or INT comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     Term,
     Interrupt,
     Quit,
+    /// The terminal is gone.
+    Hangup,
+}
+
+impl Stop {
+    /// Whether it is content to wait, however often it is said.
+    pub(crate) fn is_patient(self) -> bool {
+        self == Stop::Quit
+    }
 }
 
 impl fmt::Display for Stop {
@@ -19,8 +31,16 @@ impl fmt::Display for Stop {
             Stop::Term => "SIGTERM",
             Stop::Interrupt => "SIGINT",
             Stop::Quit => "SIGQUIT",
+            Stop::Hangup => "SIGHUP",
         })
     }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Stop(Stop),
+    Reload,
 }
 
 /// From its creation on, these signals no longer end the process by themselves. (As process 1
@@ -31,6 +51,7 @@ pub(crate) struct Signals {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
+    on_terminal: bool,
 }
 
 impl Signals {
@@ -40,17 +61,33 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
+            on_terminal: io::stderr().is_terminal(),
         })
     }
 
-    /// Waits for the next request to stop; losing the race in a `select!` loses no signal.
-    /// A terminal that closes (HUP) takes a server started in it along.
-    pub(crate) async fn stop(&mut self) -> Stop {
+    /// Waits for the next wish; losing the race in a `select!` loses no signal.
+    pub(crate) async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.term.recv() => Stop::Term,
-            _ = self.interrupt.recv() => Stop::Interrupt,
-            _ = self.quit.recv() => Stop::Quit,
-            _ = self.hangup.recv() => Stop::Term,
+            _ = self.term.recv() => Wish::Stop(Stop::Term),
+            _ = self.interrupt.recv() => Wish::Stop(Stop::Interrupt),
+            _ = self.quit.recv() => Wish::Stop(Stop::Quit),
+            _ = self.hangup.recv() => match self.on_terminal && !io::stderr().is_terminal() {
+                true => Wish::Stop(Stop::Hangup),
+                false => Wish::Reload,
+            },
+        }
+    }
+
+    /// Waits for the next request to stop. What else is wished meanwhile is let go: nothing can
+    /// be reloaded while it starts or stops.
+    pub(crate) async fn stop(&mut self) -> Stop {
+        loop {
+            match self.next().await {
+                Wish::Stop(stop) => return stop,
+                Wish::Reload => {
+                    tracing::debug!("SIGHUP comes to nothing while starting or stopping")
+                }
+            }
         }
     }
 }

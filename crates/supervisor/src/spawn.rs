@@ -1,17 +1,18 @@
 //! Starts a worker: the project's interpreter, told to load the worker library.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use appliance_project::Project;
 use appliance_project::wire::{Listener, WorkerSpec};
 
 use crate::library::Library;
+use crate::python::Environment;
 use crate::sys::{self, Execution, Inheritance};
 
 /// What the interpreter runs, in the order of its statements:
@@ -36,9 +37,9 @@ pub(crate) struct Launcher {
     pub(crate) project: Project,
     /// The interpreter to execute.
     pub(crate) python: PathBuf,
-    pub(crate) library: Library,
+    pub(crate) library: Arc<Library>,
     /// Variables added to the supervisor's own.
-    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) environment: Environment,
 }
 
 impl Launcher {

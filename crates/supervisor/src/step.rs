@@ -10,7 +10,7 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 
 use crate::error::Halt;
-use crate::signals::{Signals, Stop};
+use crate::signals::Signals;
 use crate::sys::{self, Inheritance};
 
 /// How long a command may take to end when the start is called off.
@@ -110,7 +110,7 @@ async fn call_off(child: &mut Child, signals: &mut Signals) {
 }
 
 async fn again(signals: &mut Signals) {
-    while signals.stop().await == Stop::Quit {}
+    while signals.stop().await.is_patient() {}
 }
 
 /// `id` is none once the child has been waited for: its number is not used after that.

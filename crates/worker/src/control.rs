@@ -1,11 +1,11 @@
-//! How a worker hears that it is to stop, and says how it fares: over the control socket, or,
+//! How a worker hears what it is to do, and says how it fares: over the control socket, or,
 //! without a supervisor, by signals and the log.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 
 use appliance_project::wire::{FromWorker, ToWorker};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tells the supervisor, if there is one. One that is gone takes this worker with it anyway.
@@ -41,26 +41,64 @@ impl StopSignals {
     }
 }
 
-/// Resolves when the worker is to stop. With a supervisor only its word counts: a terminal sends
-/// Ctrl-C to all processes alike.
-pub(crate) async fn stop_asked(control: Option<UnixStream>, mut signals: StopSignals) {
-    let Some(control) = control else {
-        return signals.recv().await;
-    };
-    if let Err(error) = supervisor_says_stop(control).await {
-        tracing::error!(%error, "the control socket failed; stopping");
+/// What the worker is told: by the supervisor, or, without one, by signals.
+///
+/// With a supervisor only its word counts: a terminal sends Ctrl-C to all processes alike.
+pub(crate) enum Orders {
+    Supervisor(Lines<BufReader<tokio::net::UnixStream>>),
+    Signals(StopSignals),
+}
+
+impl Orders {
+    /// To be called on the runtime that will wait for them.
+    pub(crate) fn new(control: Option<UnixStream>, signals: StopSignals) -> io::Result<Orders> {
+        let Some(control) = control else {
+            return Ok(Orders::Signals(signals));
+        };
+        control.set_nonblocking(true)?;
+        let control = tokio::net::UnixStream::from_std(control)?;
+        Ok(Orders::Supervisor(BufReader::new(control).lines()))
+    }
+
+    /// Waits for the word to accept connections; false if the worker is to stop before that.
+    pub(crate) async fn serve(&mut self) -> bool {
+        match self {
+            Orders::Supervisor(_) => self.next().await == ToWorker::Serve,
+            Orders::Signals(_) => true,
+        }
+    }
+
+    /// Resolves when the worker is to stop.
+    pub(crate) async fn stop(&mut self) {
+        while self.next().await != ToWorker::Stop {}
+    }
+
+    async fn next(&mut self) -> ToWorker {
+        match self {
+            Orders::Supervisor(lines) => supervisor_says(lines).await,
+            Orders::Signals(signals) => {
+                signals.recv().await;
+                ToWorker::Stop
+            }
+        }
     }
 }
 
-async fn supervisor_says_stop(control: UnixStream) -> io::Result<()> {
-    control.set_nonblocking(true)?;
-    let control = tokio::net::UnixStream::from_std(control)?;
-    let mut lines = BufReader::new(control).lines();
-    while let Some(line) = lines.next_line().await? {
-        match serde_json::from_str(&line) {
-            Ok(ToWorker::Stop) => return Ok(()),
-            Err(error) => tracing::error!(%error, line, "the supervisor said something unknown"),
+/// The next order; the end of the stream is a stop.
+async fn supervisor_says(lines: &mut Lines<BufReader<tokio::net::UnixStream>>) -> ToWorker {
+    loop {
+        match lines.next_line().await {
+            Ok(None) => return ToWorker::Stop,
+            Ok(Some(line)) => match serde_json::from_str(&line) {
+                Ok(order) => return order,
+                Err(error) => {
+                    tracing::error!(%error, line, "the supervisor said something unknown")
+                }
+            },
+            Err(error) => {
+                tracing::error!(%error, "the control socket failed; stopping");
+                return ToWorker::Stop;
+            }
         }
     }
-    Ok(())
 }

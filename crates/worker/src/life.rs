@@ -3,7 +3,7 @@
 //! 1. read the spec, start the log;
 //! 2. import the application on the main thread;
 //! 3. start the pool, then the front;
-//! 4. report ready and serve until told to stop;
+//! 4. report ready, wait for the word, serve until told to stop;
 //! 5. drain the front, then the pool, and say so.
 
 use std::os::unix::net::UnixStream;
@@ -17,7 +17,7 @@ use appliance_project::wire::FromWorker;
 use pyo3::prelude::*;
 use tokio::runtime::Runtime;
 
-use crate::control::{self, StopSignals};
+use crate::control::{self, Orders, StopSignals};
 use crate::process;
 use crate::replacement::Replacement;
 use crate::spec::Assignment;
@@ -94,10 +94,14 @@ fn start_and_serve(
         let (asked_at, left) = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });
+                let mut orders = Orders::new(control, signals)?;
+                control::tell(reporter.as_ref(), &FromWorker::Ready { python });
                 let mut asked_at = Instant::now();
+                if !orders.serve().await {
+                    return Ok((asked_at, 0));
+                }
                 let stop = async {
-                    control::tell(reporter.as_ref(), &FromWorker::Ready { python });
-                    control::stop_asked(control, signals).await;
+                    orders.stop().await;
                     asked_at = Instant::now();
                 };
                 let left = appliance_front::serve(Arc::clone(&front), listeners, stop, grace).await;
@@ -230,6 +234,7 @@ impl Failure {
             error: self.error,
             key: self.key.to_owned(),
             hint: self.hint,
+            traceback: self.traceback,
         };
         control::tell(control, &failed);
     }

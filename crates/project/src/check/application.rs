@@ -22,6 +22,7 @@ impl Check<'_, '_> {
         let env = self.variables(table);
         let processes = self.processes(table, server);
         let threads = self.reader.count(table, "threads");
+        let start_timeout = self.reader.duration(table, "start_timeout");
         let queue = self.reader.count(table, "queue");
         let request_timeout = self.reader.duration(table, "request_timeout");
         let timeout_grace = self.reader.duration(table, "timeout_grace");
@@ -38,6 +39,7 @@ impl Check<'_, '_> {
             env: env?,
             processes: processes?,
             threads: threads??,
+            start_timeout: start_timeout?,
             queue: queue??,
             request_timeout: request_timeout?,
             timeout_grace: timeout_grace?,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::control::Exit;
+use crate::process::Exit;
 
 /// What can be wrong with the project's Python.
 #[derive(Debug)]

@@ -1,29 +1,23 @@
-//! One worker's process and control socket, turned into events.
+//! One worker's process and the socket to it, turned into events.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use appliance_project::wire::{FromWorker, ToWorker};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Child;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-/// What a worker's process did.
-#[derive(Debug)]
-pub(crate) struct Event {
-    /// Who: process ids come round again, these do not.
-    pub(crate) worker: WorkerId,
-    pub(crate) what: What,
-}
+use crate::event::Event;
 
 /// Counts every worker ever started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct WorkerId(pub(crate) u64);
 
+/// What a worker's process did.
 #[derive(Debug)]
 pub(crate) enum What {
     /// It sent a message.
@@ -34,7 +28,6 @@ pub(crate) enum What {
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-/// How a process ended.
 pub enum Exit {
     /// By itself, with this status.
     Status(i32),
@@ -91,24 +84,26 @@ fn signal_name(number: i32) -> Option<&'static str> {
 /// The supervisor's way to speak to a worker, and to end it.
 #[derive(Debug)]
 pub(crate) struct Control {
-    to_worker: OwnedWriteHalf,
+    to_worker: std::os::unix::net::UnixStream,
     kill: Option<oneshot::Sender<()>>,
 }
 
 impl Control {
-    /// Sends `message`. A worker that cannot hear it is gone or as good as: its exit or the
-    /// time-out that follows a stop says so.
-    pub(crate) async fn send(&mut self, message: &ToWorker) {
-        let result = match serde_json::to_string(message) {
-            Ok(line) => {
-                self.to_worker
-                    .write_all(format!("{line}\n").as_bytes())
-                    .await
+    /// Sends `message`. A worker that cannot hear it is gone or as good as: its exit, or the
+    /// time-out that follows a stop, says so. (Messages are few and short: the socket's buffer
+    /// takes them whole, or the worker has not read for a long time.)
+    pub(crate) fn send(&self, message: &ToWorker) {
+        let line = match serde_json::to_vec(message) {
+            Ok(mut line) => {
+                line.push(b'\n');
+                line
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return tracing::error!(%error, "a message cannot be written"),
         };
-        if let Err(error) = result {
-            tracing::debug!(%error, "a worker does not listen");
+        match (&self.to_worker).write(&line) {
+            Ok(written) if written == line.len() => {}
+            Ok(_) => tracing::warn!("a worker does not read its messages"),
+            Err(error) => tracing::debug!(%error, "a worker does not listen"),
         }
     }
 
@@ -129,8 +124,8 @@ pub(crate) fn follow(
     events: UnboundedSender<Event>,
 ) -> io::Result<Control> {
     socket.set_nonblocking(true)?;
-    let (from_worker, to_worker) = UnixStream::from_std(socket)?.into_split();
-    let lines = BufReader::new(from_worker).lines();
+    let to_worker = socket.try_clone()?;
+    let lines = BufReader::new(UnixStream::from_std(socket)?).lines();
     let (kill, killed) = oneshot::channel();
     tokio::spawn(
         Follower {
@@ -150,7 +145,7 @@ pub(crate) fn follow(
 struct Follower {
     worker: WorkerId,
     child: Child,
-    lines: Lines<BufReader<OwnedReadHalf>>,
+    lines: Lines<BufReader<UnixStream>>,
     events: UnboundedSender<Event>,
 }
 
@@ -206,9 +201,6 @@ impl Follower {
 
     /// Nobody listens only when the supervisor itself is at its end.
     fn report(&self, what: What) {
-        let _ = self.events.send(Event {
-            worker: self.worker,
-            what,
-        });
+        let _ = self.events.send(Event::Worker(self.worker, what));
     }
 }

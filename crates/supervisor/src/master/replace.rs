@@ -1,0 +1,223 @@
+//! Slots, and how their workers follow each other.
+//!
+//! - A worker that asks to be replaced serves on until its successor is ready; then the successor
+//!   accepts from the very same sockets, and the predecessor drains. One slot at a time, unless
+//!   a worker hangs: it may need its successor more than the others theirs.
+//! - A worker that is lost gets its successor at once, or after its slot's back-off.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use appliance_project::wire::Reason;
+
+use super::Master;
+use crate::lifecycle::{BackOff, State};
+use crate::process::{Exit, WorkerId};
+use crate::worker::Worker;
+
+/// A worker's place: the sockets that it and its successors accept from.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    /// Who serves, or will when it is ready.
+    holder: Option<WorkerId>,
+    /// Whether the holder is to be replaced.
+    replacement: Option<Replacement>,
+    back_off: BackOff,
+    /// When its next holder is started; none while it has one.
+    due: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Replacement {
+    reason: Reason,
+    asked: Instant,
+    successor: Option<WorkerId>,
+    /// After a successor that failed.
+    not_before: Option<Instant>,
+    back_off: BackOff,
+}
+
+impl Slot {
+    pub(super) fn held_by(holder: WorkerId) -> Slot {
+        Slot {
+            holder: Some(holder),
+            ..Slot::default()
+        }
+    }
+
+    pub(super) fn successor(&self) -> Option<WorkerId> {
+        self.replacement.as_ref()?.successor
+    }
+
+    /// What has been due for a while waits for something else than the clock.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let replacement = self.replacement.as_ref();
+        let again = replacement.and_then(|replacement| replacement.not_before);
+        self.due.or(again.filter(|moment| *moment > now))
+    }
+
+    /// Whether a successor can be started now.
+    fn wants_successor(&self, now: Instant) -> Option<&Replacement> {
+        let replacement = self.replacement.as_ref()?;
+        let waits = replacement.not_before.is_some_and(|moment| moment > now);
+        (replacement.successor.is_none() && !waits).then_some(replacement)
+    }
+}
+
+impl Master {
+    /// A worker wants to be replaced; nobody else decides that for it.
+    pub(super) fn wish_replacement(&mut self, id: WorkerId, reason: Reason) {
+        let Some(worker) = self.workers.get(&id) else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(worker.slot) else {
+            return;
+        };
+        if worker.state != State::Serving || slot.holder != Some(id) {
+            return;
+        }
+        match &mut slot.replacement {
+            // One that comes to hang while it waits for its turn waits no longer.
+            Some(replacement) if reason == Reason::Stuck => replacement.reason = reason,
+            Some(_) => {}
+            None => {
+                slot.replacement = Some(Replacement {
+                    reason,
+                    asked: Instant::now(),
+                    successor: None,
+                    not_before: None,
+                    back_off: BackOff::default(),
+                });
+            }
+        }
+    }
+
+    /// Starts the successors whose turn it is. A rollout replaces everybody anyway.
+    pub(super) fn start_replacements(&mut self) {
+        if self.rollout.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        let mut waiting: Vec<(Instant, usize, Reason)> = Vec::new();
+        for (slot, place) in self.slots.iter().enumerate() {
+            if let Some(replacement) = place.wants_successor(now) {
+                waiting.push((replacement.asked, slot, replacement.reason));
+            }
+        }
+        waiting.sort();
+        for (_, slot, reason) in waiting {
+            let one_is_starting = self.slots.iter().any(|slot| slot.successor().is_some());
+            if reason == Reason::Stuck || !one_is_starting {
+                self.start_successor(slot, reason);
+            }
+        }
+    }
+
+    fn start_successor(&mut self, slot: usize, reason: Reason) {
+        let generation = Arc::clone(&self.generation);
+        let launched = self.launch(&generation, slot);
+        let Some(replacement) = &mut self.slots[slot].replacement else {
+            return;
+        };
+        match launched {
+            Ok(id) => {
+                tracing::info!(worker = slot + 1, %reason, "replacing a worker");
+                replacement.successor = Some(id);
+                replacement.not_before = None;
+            }
+            Err(error) => replacement.fail(slot, &error, Duration::ZERO),
+        }
+    }
+
+    /// The successor in `slot` is ready.
+    pub(super) fn succeed(&mut self, slot: usize) {
+        let grace = self.grace();
+        let place = &mut self.slots[slot];
+        let Some(replacement) = place.replacement.take() else {
+            return;
+        };
+        let predecessor = std::mem::replace(&mut place.holder, replacement.successor);
+        if let Some(successor) = place.holder.and_then(|id| self.workers.get_mut(&id)) {
+            successor.serve();
+        }
+        let predecessor = predecessor.and_then(|id| self.workers.get_mut(&id));
+        if let Some(predecessor) = predecessor {
+            predecessor.stop(grace);
+            tracing::info!(
+                worker = slot + 1,
+                reason = %replacement.reason,
+                pid = predecessor.pid,
+                after_ms = replacement.asked.elapsed().as_millis(),
+                "worker replaced; it drains"
+            );
+        }
+    }
+
+    /// The predecessor serves on.
+    pub(super) fn successor_failed(&mut self, successor: &Worker, exit: Exit) {
+        let lifetime = successor.since.elapsed();
+        if let Some(replacement) = &mut self.slots[successor.slot].replacement {
+            let cause = match &successor.failure {
+                Some(failure) => failure.to_string(),
+                None => exit.to_string(),
+            };
+            replacement.fail(successor.slot, &cause, lifetime);
+        }
+    }
+
+    /// The slot's holder has died.
+    pub(super) fn holder_lost(&mut self, worker: &Worker, exit: Exit) {
+        let slot = &mut self.slots[worker.slot];
+        let replacement = slot.replacement.take();
+        // Its successor is on the way already.
+        slot.holder = replacement.and_then(|replacement| replacement.successor);
+        let wait = match slot.holder {
+            Some(_) => Duration::ZERO,
+            None => {
+                let wait = slot.back_off.after_death(worker.since.elapsed());
+                slot.due = Some(Instant::now() + wait);
+                wait
+            }
+        };
+        worker.report_loss(exit, wait);
+    }
+
+    /// Starts holders in slots that have waited long enough.
+    pub(super) fn launch_due(&mut self, now: Instant) {
+        /// A process that cannot even be started is not tried again at once.
+        const LEAST: Duration = Duration::from_millis(100);
+        let generation = Arc::clone(&self.generation);
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].due.is_none_or(|due| due > now) {
+                continue;
+            }
+            self.slots[slot].due = None;
+            match self.launch(&generation, slot) {
+                Ok(id) => self.slots[slot].holder = Some(id),
+                Err(error) => {
+                    let wait = self.slots[slot].back_off.after_death(Duration::ZERO);
+                    let wait = wait.max(LEAST);
+                    tracing::error!(worker = slot + 1, %error, again_in = ?wait, "cannot start a worker");
+                    self.slots[slot].due = Some(now + wait);
+                }
+            }
+        }
+    }
+}
+
+impl Replacement {
+    fn fail(&mut self, slot: usize, cause: &dyn std::fmt::Display, lifetime: Duration) {
+        // The first failure is a failure: no second try at once.
+        const LEAST: Duration = Duration::from_secs(1);
+        let wait = self.back_off.after_death(lifetime).max(LEAST);
+        tracing::error!(
+            worker = slot + 1,
+            reason = %self.reason,
+            %cause,
+            again_in = ?wait,
+            "the worker's successor cannot serve; it serves on itself"
+        );
+        self.successor = None;
+        self.not_before = Some(Instant::now() + wait);
+    }
+}

@@ -1,0 +1,155 @@
+//! One worker as the master knows it: where it stands, and the log lines of its life.
+
+use std::time::{Duration, Instant};
+
+use appliance_project::wire::{FromWorker, ToWorker};
+
+use crate::error::WorkerFailure;
+use crate::lifecycle::{End, State, Step};
+use crate::memory;
+use crate::process::{Control, Exit};
+
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// From 0.
+    pub(crate) slot: usize,
+    pub(crate) generation: u64,
+    pub(crate) pid: u32,
+    pub(crate) state: State,
+    pub(crate) since: Instant,
+    /// By when it must have gone one step further: become ready, or drained.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) control: Control,
+    /// Whether it belongs to the start that the summary on a terminal is about.
+    pub(crate) in_summary: bool,
+    /// What it took when it became ready.
+    pub(crate) memory_mb: u64,
+    /// Whether it has ever been told to serve.
+    pub(crate) served: bool,
+    /// Whether it said that every request was finished.
+    pub(crate) drained: bool,
+    /// Why it says it cannot serve.
+    pub(crate) failure: Option<WorkerFailure>,
+}
+
+impl Worker {
+    /// As people and the log count.
+    pub(crate) fn number(&self) -> usize {
+        self.slot + 1
+    }
+
+    /// Lets it accept connections.
+    pub(crate) fn serve(&mut self) {
+        self.control.send(&ToWorker::Serve);
+        self.state = self.state.after(Step::ToldToServe);
+        self.served = true;
+    }
+
+    /// Lets it finish what it does, for `grace`. One that is still importing has nothing to
+    /// finish.
+    pub(crate) fn stop(&mut self, grace: Duration) {
+        match self.state {
+            State::Starting => self.control.kill(),
+            _ => self.control.send(&ToWorker::Stop),
+        }
+        self.state = self.state.after(Step::AskedToStop);
+        self.deadline = Some(Instant::now() + grace);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.state = self.state.after(Step::AskedToStop);
+        self.deadline = None;
+        self.control.kill();
+    }
+
+    pub(crate) fn became_ready(&mut self) {
+        self.state = self.state.after(Step::ReportedReady);
+        if self.state == State::Ready {
+            self.deadline = None;
+        }
+        self.memory_mb = memory::resident_megabytes(self.pid).unwrap_or_default();
+        // The summary that a terminal gets tells the same of a whole start.
+        if !self.in_summary {
+            tracing::info!(
+                worker = self.number(),
+                pid = self.pid,
+                generation = self.generation,
+                after_ms = self.since.elapsed().as_millis(),
+                memory_mb = self.memory_mb,
+                "worker ready"
+            );
+        }
+    }
+
+    /// Takes in what it says of its own end.
+    pub(crate) fn heard(&mut self, message: FromWorker) {
+        match message {
+            FromWorker::Failed {
+                error,
+                key,
+                hint,
+                traceback,
+            } => {
+                self.failure = Some(WorkerFailure::Reported {
+                    error,
+                    key,
+                    hint,
+                    traceback,
+                });
+            }
+            FromWorker::Drained => self.drained = true,
+            FromWorker::Ready { .. } | FromWorker::Replace { .. } => {}
+        }
+    }
+
+    pub(crate) fn into_failure(self, exit: Exit) -> WorkerFailure {
+        let number = self.number();
+        self.failure.unwrap_or(WorkerFailure::Died { number, exit })
+    }
+
+    /// The end of one that was asked to go.
+    pub(crate) fn report_end(&self, exit: Exit) {
+        let (worker, pid, generation) = (self.number(), self.pid, self.generation);
+        let lived = humane(self.since.elapsed());
+        match (self.drained, self.served) {
+            (true, true) => {
+                tracing::info!(worker, pid, generation, lived, "worker drained and gone");
+            }
+            (false, true) => {
+                tracing::warn!(worker, pid, generation, cause = %exit, lived, "worker gone with requests unfinished");
+            }
+            (_, false) => {
+                tracing::debug!(worker, pid, generation, cause = %exit, "worker gone before it served");
+            }
+        }
+    }
+
+    /// The end of one that was needed; the next is started after `wait`.
+    pub(crate) fn report_loss(&self, exit: Exit, wait: Duration) {
+        let (worker, pid) = (self.number(), self.pid);
+        if let Some(failure) = &self.failure {
+            tracing::error!(worker, pid, reason = %failure, "worker cannot serve");
+        } else {
+            let phrase = match self.state == State::Gone(End::NeverReady) {
+                true => "worker died before it was ready",
+                false => "worker died",
+            };
+            let lived = humane(self.since.elapsed());
+            tracing::error!(worker, pid, cause = %exit, lived, "{phrase}");
+        }
+        if wait > Duration::ZERO {
+            tracing::warn!(worker, wait = ?wait, "starting the next worker after a pause");
+        }
+    }
+}
+
+/// `250 ms`, `12 s`, `3 min`, `5 h`, `12 d`.
+pub(crate) fn humane(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86400),
+    }
+}
