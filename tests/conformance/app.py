@@ -5,12 +5,17 @@ of `application(environ, start_response)`. So each case holds its own misbehavio
 runs in listens on 127.0.0.1 for the length of a test.
 """
 
+import io
 import json
 import os
+import sys
 import time
 import urllib.parse
 
+from brief import brief
+
 EVENTS = os.environ["CONFORMANCE_EVENTS"]
+FILES = os.environ["CONFORMANCE_FILES"]
 TEXT = [("Content-Type", "text/plain")]
 
 
@@ -92,7 +97,8 @@ def run(environ, start_response):
     lines = ["def application(environ, start_response):"]
     lines += ["    " + line for line in source.split("\n")]
     case = environ.get("QUERY_STRING", "")
-    scope = {"note": lambda text: note(case, text), "text": text, "TEXT": TEXT}
+    scope = {"note": lambda text: note(case, text), "text": text, "TEXT": TEXT, "brief": brief,
+             "FILES": FILES, "io": io, "os": os, "sys": sys, "time": time}
     exec("\n".join(lines), scope)
     return scope["application"](environ, start_response)
 

@@ -8,7 +8,9 @@ by `strictness`, and the peers by all that are permitted.
 import dataclasses
 import email.utils
 import json
+import textwrap
 import time
+import urllib.parse
 
 from wire import Connection
 
@@ -31,8 +33,11 @@ class Reply:
     statuses: tuple
     body: bytes | None = None
     checks: tuple = ()
+    cut: bool = False  # it must be seen to be incomplete
 
     def objections(self, response):
+        if response.complete == self.cut:
+            yield "complete, as if nothing were missing" if self.cut else "cut off"
         if response.status not in self.statuses:
             yield f"status {response.status}"
         if self.body is not None and response.body != self.body:
@@ -43,9 +48,11 @@ class Reply:
                 yield objection
 
     def __str__(self):
-        text = "/".join(map(str, self.statuses))
+        text = "/".join(map(str, self.statuses)) if len(self.statuses) < 20 else "any status"
         if self.body is not None:
             text += f" with {short(self.body)}"
+        if self.cut:
+            text += ", cut off"
         return text + "".join(f", {check.__name__}" for check in self.checks)
 
 
@@ -75,6 +82,11 @@ def answered(body=None, status=200, end="usual", checks=()):
     return Outcome((Reply(statuses, body, tuple(checks)),), end)
 
 
+def cut(body, status=200):
+    """A response which the client can tell is incomplete, and the end of the connection."""
+    return Outcome((Reply((status,), body, cut=True),), "close")
+
+
 def answers(*bodies, end="usual"):
     """Several responses, in this order."""
     return Outcome(tuple(Reply((200,), body) for body in bodies), end)
@@ -92,6 +104,14 @@ def field(name, *values):
             return f"{name}: {found}"
         return None
     check.__name__ = f"{name}: {' or '.join(values) or 'once'}"
+    return check
+
+
+def must(name, holds):
+    """A condition of its own, with the name that it has in a report."""
+    def check(response):
+        return None if holds(response) else f"not {name}"
+    check.__name__ = name
     return check
 
 
@@ -145,6 +165,7 @@ class Case:
     ours: Outcome | tuple | None = None
     needs: str | None = None  # "files" or "limit": what a server must have for the case to apply
     heads: tuple = ()  # which of its requests are HEAD
+    notes: tuple | None = None  # what its application must have noted at the end, no more
     times: int = 1  # how often it must come out right, for what depends on timing
     choice: str = ""  # why `ours` is what it is, for the documentation
     group: str = ""
@@ -175,9 +196,20 @@ class Case:
             connection.play(self.steps())
             kept = watch(connection, outcomes, server.ours)
             problem = judge(connection, outcomes, kept, server.ours)
+            if problem is None and server.ours and self.must_say_close(connection):
+                problem = describe(connection, kept) + "; no `Connection: close` (RFC 9112 §9.6)"
+        if problem is None and self.notes is not None:
+            problem = noted(server, f"{self.number:05}", self.notes)
         if server.events(f"smuggled-{self.number:05}"):
             problem = f"the smuggled request reached the application; {problem}"
         return problem
+
+    def must_say_close(self, connection):
+        """Appliance closed of its own accord, and its last response did not say so."""
+        responses = connection.reader.responses
+        old = any(b" HTTP/1.0\r\n" in step for step in self.steps() if isinstance(step, bytes))
+        return connection.closed and connection.writable and not old and responses \
+            and responses[-1].complete and "close" not in responses[-1].options()
 
     def expected(self, ours):
         return " | ".join(map(str, self.outcomes(ours)))
@@ -203,6 +235,31 @@ class Procedure:
 
     def expected(self, ours):
         return " ".join((self.run_on.__doc__ or "").split())
+
+
+def noted(server, name, expected):
+    """Waits until the application has noted what it should, and a little for more than that."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := server.events(name)) != list(expected) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(QUIET)
+    found = server.events(name)
+    return None if found == list(expected) else f"noted {found}, not {list(expected)}"
+
+
+def wsgi(code, method=b"GET", body=None, chunked=False, fields=b"", version=b"1.1", name=NUMBER):
+    """A request which has the server's application do this: the body of a Python function
+    `application(environ, start_response)`, with what tests/conformance/app.py lays beside it."""
+    source = urllib.parse.quote(textwrap.dedent(code).strip("\n")).encode()
+    head = method + b" /run?" + name + b" HTTP/" + version + b"\r\nHost: a\r\nX-Run: " + source \
+        + b"\r\n" + fields
+    if chunked:
+        sizes = [body[at:at + 30_000] for at in range(0, len(body or b""), 30_000)]
+        chunks = b"".join(b"%x\r\n" % len(part) + part + b"\r\n" for part in sizes)
+        return head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+    if body is not None:
+        return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    return head + b"\r\n"
 
 
 def possible(outcomes, responses):
@@ -258,8 +315,6 @@ def judge(connection, outcomes, kept, ours):
     problems = [f"unreadable: {reader.garbage}: {short(reader.buffer)}"] if reader.garbage else []
     for response in reader.responses + reader.interim:
         problems += response.faults
-        if not response.complete:
-            problems.append("cut off")
         if ours and response.status >= 200:
             problems += strictness(response, kept)
     if problems:
@@ -270,8 +325,7 @@ def judge(connection, outcomes, kept, ours):
         end = end_for(outcome, ours)
         if end == "any" or end == "close" and connection.closed or end == "keep" and kept:
             return None
-    objections = [objection for outcome in outcomes[:1]
-                  for reply, response in zip(outcome.replies, reader.responses)
+    objections = [objection for reply, response in zip(outcomes[0].replies, reader.responses)
                   for objection in reply.objections(response)]
     return "; ".join([describe(connection, kept), *objections])
 

@@ -5,11 +5,17 @@ import dataclasses
 import http_connection
 import http_framing
 import http_syntax
+import wsgi_environ
+import wsgi_input
+import wsgi_response
 
 TABLES = {
     "http-framing": http_framing.CASES,
     "http-syntax": http_syntax.CASES,
     "http-connection": http_connection.CASES,
+    "wsgi-environ": wsgi_environ.CASES,
+    "wsgi-input": wsgi_input.CASES,
+    "wsgi-response": wsgi_response.CASES,
 }
 NAMES = list(TABLES)
 

@@ -31,6 +31,7 @@ FILES = {"small.txt": b"0123456789", "page.html": b"<!doctype html>page\n",
 
 START_SECONDS = 30
 STOP_SECONDS = 10
+WELL_SECONDS = 2
 
 
 @dataclasses.dataclass
@@ -41,6 +42,7 @@ class Server:
     processes: list
     has: tuple
     ours: bool
+    place: "Place"
 
     def events(self, case):
         """What the application noted for a case."""
@@ -54,6 +56,10 @@ class Server:
 
     def alive(self):
         return all(process.poll() is None for process in self.processes)
+
+    def well(self):
+        """It lives and answers."""
+        return self.alive() and answers(self.address, "/probe", WELL_SECONDS)
 
 
 @contextlib.contextmanager
@@ -79,7 +85,7 @@ def serve(name, binary=None, processes=2, threads=4):
                         [str(part) for part in command], cwd=folder, env=env,
                         stdin=subprocess.DEVNULL, stdout=log, stderr=log))
             server = Server(name, ("127.0.0.1", place.port), folder, running, HAS[name],
-                            name == "appliance")
+                            name == "appliance", place)
             wait(server)
             yield server
         finally:
@@ -103,17 +109,21 @@ class Place:
 def wait(server):
     deadline = time.monotonic() + START_SECONDS
     while server.alive() and time.monotonic() < deadline:
-        client = http.client.HTTPConnection(*server.address, timeout=5)
-        try:
-            client.request("GET", "/hello")
-            if client.getresponse().status == 200:
-                return
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            client.close()
+        if answers(server.address, "/hello", 5):
+            return
         time.sleep(0.05)
     sys.exit(f"error: {server.name} did not start:\n{server.log()[-3000:]}")
+
+
+def answers(address, path, seconds):
+    client = http.client.HTTPConnection(*address, timeout=seconds)
+    try:
+        client.request("GET", path)
+        return client.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        client.close()
 
 
 def stop(processes):
@@ -216,6 +226,7 @@ http {{
     uwsgi_temp_path {place.folder}/uwsgi;
     server {{
         listen 127.0.0.1:{place.port};
+        server_name localhost;
         location / {{
             include /etc/nginx/uwsgi_params;
             uwsgi_pass unix:{place.folder}/uwsgi.sock;
