@@ -19,6 +19,7 @@ mod outbox;
 mod pool;
 mod post;
 mod queue;
+mod quota;
 mod response_head;
 mod stack;
 mod start_response;

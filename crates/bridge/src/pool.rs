@@ -21,8 +21,9 @@ use crate::exchange::{Exchange, ReplyStream};
 use crate::outbox::Outbox;
 use crate::post::Post;
 use crate::queue::{Duty, Queue};
+use crate::quota::Quota;
 use crate::sys;
-use crate::watch::{Limits, Watch};
+use crate::watch::{AskReplacement, Limits, Watch};
 
 /// How far the pool's threads stand back behind the front's when both want a processor: a
 /// request for a small file then waits for no Python bytecode.
@@ -51,6 +52,7 @@ pub struct Pool {
     posts: Arc<[Post]>,
     /// None if there are no threads.
     _watch: Option<Watch>,
+    quota: Option<Arc<Quota>>,
     /// Turns since the front last slept.
     turns: AtomicUsize,
     napped: AtomicBool,
@@ -110,11 +112,15 @@ impl Pool {
             queue: settings.queue_timeout,
         };
         let (watched, waiting) = (Arc::clone(&posts), Arc::clone(&queue));
-        let watch = Watch::start(py, watched, waiting, limits, Arc::new(ask))?;
+        let ask: AskReplacement = Arc::new(ask);
+        let quota = settings.recycling.max_requests;
+        let quota = quota.map(|most| Arc::new(Quota::new(most, Arc::clone(&ask))));
+        let watch = Watch::start(py, watched, waiting, limits, ask)?;
         let pool = Pool {
             queue,
             posts,
             _watch: Some(watch),
+            quota,
             outbox: Arc::default(),
             response_buffer_bytes: usize::try_from(settings.response_buffer_bytes)?,
             alive: Arc::default(),
@@ -148,6 +154,7 @@ impl Pool {
             queue: Arc::new(queue),
             posts: Arc::new([]),
             _watch: None,
+            quota: None,
             outbox: Arc::default(),
             response_buffer_bytes: 0,
             alive: Arc::default(),
@@ -223,6 +230,7 @@ impl Pool {
             pace: Arc::clone(&self.pace),
             application,
             timeout: settings.request_timeout,
+            quota: self.quota.clone(),
         };
         let alive = Arc::clone(&self.alive);
         let concurrency = Concurrency {
@@ -250,6 +258,7 @@ struct PoolThread {
     pace: Arc<Pace>,
     application: Py<PyAny>,
     timeout: Duration,
+    quota: Option<Arc<Quota>>,
 }
 
 impl PoolThread {
@@ -301,6 +310,9 @@ impl PoolThread {
         }
         if let Some(latecomer) = post.end(py) {
             latecomer.report();
+        }
+        if let Some(quota) = &self.quota {
+            quota.count();
         }
     }
 }

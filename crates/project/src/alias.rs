@@ -13,11 +13,10 @@ pub(crate) const OURS: &str = "";
 /// of keys.
 #[rustfmt::skip]
 pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
-    (UWSGI, "max-requests", "workers are not replaced after a number of requests yet"),
-    (UWSGI, "max-worker-lifetime", "workers are not replaced by age yet"),
-    (UWSGI, "reload-on-rss", "workers are not replaced by memory yet"),
-    (UWSGI, "reload-on-as", "workers are not replaced by memory yet"),
-    (UWSGI, "limit-as", "there is no memory limit yet"),
+    (UWSGI, "max-requests-delta", "`max_requests` is spread over workers by itself"),
+    (UWSGI, "min-worker-lifetime", "a worker's successor is ready before it goes, however short its life"),
+    (UWSGI, "reload-on-as", "what counts is memory in use, see `memory_soft_limit`"),
+    (UWSGI, "evil-reload-on-as", "what counts is memory in use, see `memory_soft_limit`"),
     (UWSGI, "buffer-size", "the bound of the request head cannot be set yet"),
     (UWSGI, "daemonize", "appliance stays in the foreground, for systemd or a container to run"),
     (UWSGI, "daemonize2", "appliance stays in the foreground, for systemd or a container to run"),
@@ -77,7 +76,7 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "limit_req", "there are no rate limits yet"),
     (NGINX, "large_client_header_buffers", "the bound of the request head cannot be set yet"),
     (NGINX, "client_header_buffer_size", "the bound of the request head cannot be set yet"),
-    (OURS, "memory_limit", "there is no memory limit yet"),
+    (OURS, "max_requests_jitter", "`max_requests` is spread over workers by itself"),
     (OURS, "error_pages", "there are no pages for errors of your own yet"),
     (OURS, "tls", "there is no TLS yet"),
     (OURS, "proxy", "there is no proxying to other servers yet"),

@@ -8,7 +8,9 @@
 mod address;
 mod application;
 mod host_name;
+mod machine_memory;
 mod paths;
+mod recycling;
 mod route;
 mod server;
 mod site;

@@ -86,6 +86,8 @@ pub(crate) enum Fault {
     NoModule { route: String },
     /// More processes than the one there is.
     ProcessesWithoutMaster { processes: usize },
+    /// A bound of workers' lives where nobody replaces them.
+    ReplacementWithoutMaster { key: &'static str },
     /// `requirements` without `virtualenv`.
     RequirementsWithoutVirtualenv,
     /// A text holds a NUL or is empty.

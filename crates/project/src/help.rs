@@ -38,7 +38,9 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
             "set `python.requirements` to have it created, or run `python3 -m venv` yourself".into()
         }
         Fault::NoModule { .. } => "add `module = \"package.wsgi\"` to `[python]`".into(),
-        Fault::ProcessesWithoutMaster { .. } => "leave out one of the two".into(),
+        Fault::ProcessesWithoutMaster { .. } | Fault::ReplacementWithoutMaster { .. } => {
+            "leave out one of the two".into()
+        }
         Fault::RequirementsWithoutVirtualenv => "add `virtualenv = \".venv\"`".into(),
         Fault::Module { found, problem } => return module(found, *problem),
         Fault::Address { found, problem } => return address(found, *problem),

@@ -170,6 +170,13 @@ pub(crate) static PYTHON: Section = Section {
         key("timeout_grace", Kind::Duration(1000, 3_600_000), Default::Toml("\"10s\""), "How long a thread may take to come back from a request that has timed out. Then its worker is replaced.")
             .uwsgi(&["harakiri-graceful-timeout"]),
         key("queue_timeout", Kind::Duration(1000, 3_600_000), Default::Toml("\"30s\""), "How long a request may wait for a Python thread. Then the answer is 503 with Retry-After. `request_timeout` begins after it."),
+        key("max_requests", Kind::Count(1, 1_000_000_000, false), Default::Said("no bound"), "Requests after which a worker is replaced, plus up to a tenth, so that workers which started together do not leave together. Its successor is ready before it goes, here and below."),
+        key("max_lifetime", Kind::Duration(1000, 31_536_000_000), Default::Said("no bound"), "Age at which a worker is replaced, plus up to a tenth.")
+            .uwsgi(&["max-worker-lifetime"]),
+        key("memory_soft_limit", Kind::Size(MB, TB), Default::Said("four fifths of the machine's or container's memory, divided by `processes` + 1; none without a supervisor"), "Memory of its own (resident, without mapped files) at which a worker is replaced. At least one and a half times what it takes when it is ready.")
+            .uwsgi(&["reload-on-rss", "evil-reload-on-rss"]),
+        key("memory_limit", Kind::Size(16 * MB, TB), Default::Said("no bound"), "Address space that a worker may take besides what an empty one has (RLIMIT_AS). An allocation beyond it is a `MemoryError` in that request. Each thread takes 8 MB of it.")
+            .uwsgi(&["limit-as"]),
         key("body_buffer", Kind::Size(0, 64 * MB), Default::Toml("\"64KB\""), "The part of a request body kept in memory; a longer body is spooled to a file before the application is called.")
             .nginx(&["client_body_buffer_size"])
             .uwsgi(&["post-buffering"]),

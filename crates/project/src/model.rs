@@ -96,6 +96,11 @@ pub struct Python {
     /// `queue_timeout`: how long a request may wait for a Python thread. Default 30 s, 1 s to
     /// 1 h. After it: 503 with Retry-After.
     pub queue_timeout: Duration,
+    /// When a worker is replaced although it serves.
+    pub recycling: Recycling,
+    /// `memory_limit`: bytes of address space that a worker may take besides what an empty one
+    /// has, 16 MB to 1 TB. Default: no bound.
+    pub memory_limit_bytes: Option<u64>,
     /// `body_buffer`: bytes of a request body kept in memory; the rest is spooled to a file.
     /// 0 to 64 MB, default 64 KB.
     pub body_buffer_bytes: u64,
@@ -104,6 +109,18 @@ pub struct Python {
     pub response_buffer_bytes: u64,
     /// `spool`: folder of spooled request bodies. Default: the system's temporary folder.
     pub spool: PathBuf,
+}
+
+/// Bounds of a worker's life; none that is not set. Only with a supervisor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recycling {
+    /// `max_requests`: 1 to a thousand million.
+    pub max_requests: Option<u64>,
+    /// `max_lifetime`: 1 s to 365 d.
+    pub max_lifetime: Option<Duration>,
+    /// `memory_soft_limit`: bytes of its own, 1 MB to 1 TB. Default: four fifths of what the
+    /// machine or container has, divided by `processes` + 1.
+    pub memory_soft_limit_bytes: Option<u64>,
 }
 
 /// `python.module`: `package.module:callable`; the callable defaults to `application`.

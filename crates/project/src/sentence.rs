@@ -86,6 +86,10 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "`python.processes` is {processes}, but `server.master = false` means one process"
             )
         }
+        Fault::ReplacementWithoutMaster { key } => write!(
+            f,
+            "`python.{key}` has workers replaced, but with `server.master = false` nobody does that"
+        ),
         Fault::RequirementsWithoutVirtualenv => f.write_str(
             "`python.requirements` needs `python.virtualenv`, the folder to install into",
         ),

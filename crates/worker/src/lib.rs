@@ -9,6 +9,7 @@ mod control;
 mod life;
 mod memory;
 mod process;
+mod recycling;
 mod replacement;
 mod spec;
 

@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::control::{self, Orders, StopSignals};
 use crate::process;
+use crate::recycling::Bounds;
 use crate::replacement::Replacement;
 use crate::spec::Assignment;
 
@@ -69,15 +70,20 @@ fn start_and_serve(
     std::env::set_current_dir(&project.python.chdir).map_err(|error| {
         Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
     })?;
+    if let Some(bytes) = project.python.memory_limit_bytes {
+        crate::memory::limit_address_space(bytes).map_err(|error| {
+            Failure::new("python.memory_limit", format!("cannot set it: {error}"))
+        })?;
+    }
     let reporter = control
         .as_ref()
         .and_then(|control| control.try_clone().ok());
-    let replacement = Replacement::new(
+    let replacement = Arc::new(Replacement::new(
         reporter
             .as_ref()
             .and_then(|control| control.try_clone().ok()),
-    );
-    let pool = start_pool(py, &project, replacement)?;
+    ));
+    let pool = start_pool(py, &project, Arc::clone(&replacement))?;
     let pool = Arc::new(pool);
     let runtime = runtime(&pool)
         .map_err(|error| Failure::new("python", format!("cannot start the front: {error}")))?;
@@ -100,6 +106,8 @@ fn start_and_serve(
                 if !orders.serve().await {
                     return Ok((asked_at, 0));
                 }
+                let bounds = Bounds::new(&project.python.recycling);
+                tokio::spawn(async move { bounds.watch(&replacement).await });
                 let stop = async {
                     orders.stop().await;
                     asked_at = Instant::now();
@@ -148,7 +156,7 @@ enum End {
 fn start_pool(
     py: Python<'_>,
     project: &Project,
-    replacement: Replacement,
+    replacement: Arc<Replacement>,
 ) -> Result<Pool, Failure> {
     let Some(application) = &project.python.application else {
         return Ok(Pool::closed());

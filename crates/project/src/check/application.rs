@@ -27,6 +27,10 @@ impl Check<'_, '_> {
         let request_timeout = self.reader.duration(table, "request_timeout");
         let timeout_grace = self.reader.duration(table, "timeout_grace");
         let queue_timeout = self.reader.duration(table, "queue_timeout");
+        let recycling = self.recycling(table, server, processes);
+        let memory_limit = optional(table, "memory_limit", || {
+            self.reader.size(table, "memory_limit")
+        });
         let body_buffer = self.reader.size(table, "body_buffer");
         let response_buffer = self.reader.size(table, "response_buffer");
         let spool = self.spool(table);
@@ -44,6 +48,8 @@ impl Check<'_, '_> {
             request_timeout: request_timeout?,
             timeout_grace: timeout_grace?,
             queue_timeout: queue_timeout?,
+            recycling: recycling?,
+            memory_limit_bytes: memory_limit?,
             body_buffer_bytes: body_buffer?,
             response_buffer_bytes: response_buffer?,
             spool: spool?,
@@ -209,7 +215,7 @@ impl Check<'_, '_> {
 }
 
 /// A key that may be left out: `Some(None)` if it is, none if it is wrong.
-fn optional<T>(
+pub(super) fn optional<T>(
     table: &Table<'_>,
     name: &str,
     read: impl FnOnce() -> Option<T>,

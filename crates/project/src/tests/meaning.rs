@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::fixture::Shop;
-use crate::model::{Immutable, LogLevel, Pattern, Target};
+use crate::model::{Immutable, LogLevel, Pattern, Recycling, Target};
 use crate::{Colour, Loaded, Sources, load, show};
 
 fn loaded(shop: &Shop, text: &str) -> Loaded {
@@ -32,6 +32,13 @@ queue = 10
 body_buffer = "1MB"
 response_buffer = 65536
 spool = "backend"
+request_timeout = "2m"
+timeout_grace = "5s"
+queue_timeout = "10s"
+max_requests = 5000
+max_lifetime = "24h"
+memory_soft_limit = "512MB"
+memory_limit = "1GB"
 
 [hooks]
 before_start = ["python manage.py migrate"]
@@ -74,6 +81,25 @@ fn every_key_reaches_the_model() {
         (python.body_buffer_bytes, python.response_buffer_bytes),
         (1 << 20, 65536)
     );
+    assert_eq!(
+        (
+            python.request_timeout,
+            python.timeout_grace,
+            python.queue_timeout
+        ),
+        (
+            Duration::from_secs(120),
+            Duration::from_secs(5),
+            Duration::from_secs(10)
+        )
+    );
+    let recycling = Recycling {
+        max_requests: Some(5000),
+        max_lifetime: Some(Duration::from_secs(86400)),
+        memory_soft_limit_bytes: Some(512 << 20),
+    };
+    assert_eq!(python.recycling, recycling);
+    assert_eq!(python.memory_limit_bytes, Some(1 << 30));
     assert_eq!(project.hooks.before_start, ["python manage.py migrate"]);
     let site = &project.sites[0];
     let listen: Vec<String> = site.listen.iter().map(ToString::to_string).collect();
@@ -117,6 +143,27 @@ fn what_is_left_out_has_its_default() {
     );
     assert_eq!((python.threads, python.queue), (4, 512));
     assert_eq!(
+        (
+            python.request_timeout,
+            python.timeout_grace,
+            python.queue_timeout
+        ),
+        (
+            Duration::from_secs(60),
+            Duration::from_secs(10),
+            Duration::from_secs(30)
+        )
+    );
+    let recycling = &python.recycling;
+    assert_eq!(
+        (recycling.max_requests, recycling.max_lifetime),
+        (None, None)
+    );
+    // All workers and one successor leave a fifth of the machine to others.
+    let most = recycling.memory_soft_limit_bytes.expect("a machine");
+    assert!(most * (python.processes as u64 + 1) < 1 << 50 && most >= 1 << 20);
+    assert_eq!(python.memory_limit_bytes, None);
+    assert_eq!(
         (python.body_buffer_bytes, python.response_buffer_bytes),
         (64 << 10, 256 << 10)
     );
@@ -139,15 +186,12 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
-fn without_a_supervisor_auto_is_one_process() {
+fn without_a_supervisor_auto_is_one_process_that_nobody_replaces() {
     let shop = Shop::new();
-    assert_eq!(
-        loaded(&shop, &format!("server.master = false\n{SMALL}"))
-            .project
-            .python
-            .processes,
-        1
-    );
+    let alone = loaded(&shop, &format!("server.master = false\n{SMALL}"));
+    let python = alone.project.python;
+    assert_eq!(python.processes, 1);
+    assert_eq!(python.recycling, Recycling::default());
 }
 
 #[test]
@@ -191,7 +235,7 @@ fn show_names_the_layer_of_each_setting_and_hides_secrets() {
         "python.queue = 7 # environment APPLIANCE_PYTHON__QUEUE",
         r#"site.0.body_limit = "1MB" # --set"#,
         r#"site.0.routes."/".immutable = "hashed" # default"#,
-        r#"site.0.routes."/api".wsgi = true # project.toml:32"#,
+        r#"site.0.routes."/api".wsgi = true # project.toml:39"#,
     ] {
         assert!(
             lines.contains(&line.to_owned()),
