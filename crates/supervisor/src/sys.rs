@@ -123,25 +123,67 @@ pub(crate) fn may_execute(file: &File) -> io::Result<()> {
 /// Tells the kernel that the pages of `bytes` are not needed for now. They count as resident
 /// memory otherwise; read again, they come back from the file they are mapped from.
 pub(crate) fn forget_pages(bytes: &'static [u8]) {
-    // SAFETY: sysconf takes no pointer.
-    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    let page = page_size();
     let skipped = bytes.as_ptr().align_offset(page);
     let len = bytes.len().saturating_sub(skipped) / page * page;
-    if len == 0 {
-        return;
+    if len > 0 {
+        // SAFETY: the range lies inside `bytes`, which is a constant: a private mapping of the
+        // executable that nobody writes to.
+        unsafe { forget(bytes.as_ptr().wrapping_add(skipped), len) };
     }
-    // SAFETY: the range lies inside `bytes`, which is a constant: a private mapping of the
-    // executable that nobody writes to, so dropped pages are read from the file again.
-    let result = unsafe {
-        libc::madvise(
-            bytes.as_ptr().add(skipped) as *mut libc::c_void,
-            len,
-            libc::MADV_DONTNEED,
-        )
-    };
+}
+
+/// The same for all code and constants of this executable. Most of what a start or a reload reads
+/// (project file, packages, messages) is not read again until the next one.
+pub(crate) fn forget_code() {
+    // SAFETY: the callback is of the type asked for, and takes no data.
+    unsafe { libc::dl_iterate_phdr(Some(forget_segments), std::ptr::null_mut()) };
+}
+
+/// Called with the executable first (dl_iterate_phdr(3)); what it returns ends the iteration.
+unsafe extern "C" fn forget_segments(
+    executable: *mut libc::dl_phdr_info,
+    _size: libc::size_t,
+    _data: *mut libc::c_void,
+) -> libc::c_int {
+    // SAFETY: dl_iterate_phdr passes a valid description.
+    let executable = unsafe { &*executable };
+    let count = usize::from(executable.dlpi_phnum);
+    // SAFETY: the description says how many headers there are, and they stay mapped.
+    let headers = unsafe { std::slice::from_raw_parts(executable.dlpi_phdr, count) };
+    let page = page_size();
+    for header in headers {
+        // Relocations are part of a segment that was writable once.
+        if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
+            continue;
+        }
+        let first = (executable.dlpi_addr + header.p_vaddr) as usize;
+        let end = (first + header.p_memsz as usize) / page * page;
+        let start = first.next_multiple_of(page);
+        if start < end {
+            // SAFETY: whole pages of a segment that is mapped for reading only, so nobody has
+            // written to them.
+            unsafe { forget(std::ptr::with_exposed_provenance(start), end - start) };
+        }
+    }
+    1
+}
+
+/// Drops the pages in a range.
+///
+/// # Safety
+/// Page-aligned, a private mapping of a file, and never written to: what was written is lost.
+unsafe fn forget(start: *const u8, len: usize) {
+    // SAFETY: the caller promises that the file holds what the pages do.
+    let result = unsafe { libc::madvise(start as *mut libc::c_void, len, libc::MADV_DONTNEED) };
     if result != 0 {
-        tracing::debug!(error = %io::Error::last_os_error(), "pages of the worker library stay resident");
+        tracing::debug!(error = %io::Error::last_os_error(), "pages of the executable stay resident");
     }
+}
+
+fn page_size() -> usize {
+    // SAFETY: sysconf takes no pointer.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -149,5 +191,51 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
         Err(io::Error::last_os_error())
     } else {
         Ok(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    /// What the kernel maps around a page that is read, if the file is in its cache.
+    const AROUND: usize = 64 << 10;
+    /// A constant of the executable, as the worker library is.
+    static CONSTANT: [u8; 8 * AROUND] = [7; 8 * AROUND];
+
+    /// How many pages are mapped, of those that no neighbour's reader maps: bit 63 of each entry
+    /// of `/proc/self/pagemap`.
+    fn resident_pages() -> usize {
+        let page = page_size();
+        let inner = CONSTANT[AROUND..7 * AROUND].as_ptr_range();
+        let map = File::open("/proc/self/pagemap").unwrap();
+        (inner.start.addr() / page + 1..inner.end.addr() / page)
+            .filter(|number| {
+                let mut entry = [0; 8];
+                map.read_exact_at(&mut entry, *number as u64 * 8).unwrap();
+                u64::from_ne_bytes(entry) >> 63 == 1
+            })
+            .count()
+    }
+
+    fn read_all() {
+        assert!(
+            std::hint::black_box(&CONSTANT)
+                .iter()
+                .all(|byte| *byte == 7)
+        );
+    }
+
+    #[test]
+    fn forgotten_pages_come_back_with_what_they_held() {
+        for forget in [|| forget_pages(&CONSTANT), forget_code as fn()] {
+            read_all();
+            assert!(resident_pages() > 0);
+            forget();
+            assert_eq!(resident_pages(), 0);
+        }
+        read_all();
     }
 }

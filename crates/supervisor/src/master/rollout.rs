@@ -19,6 +19,7 @@ use crate::lifecycle::State;
 use crate::master::replace::Slot;
 use crate::process::WorkerId;
 use crate::signals::Signals;
+use crate::sys;
 
 /// A generation whose workers are starting.
 #[derive(Debug)]
@@ -171,6 +172,7 @@ impl Master {
                 "reloaded"
             );
         }
+        sys::forget_code();
     }
 
     /// If this worker belongs to a rollout: its siblings are about to fail in the same way, and
