@@ -22,13 +22,15 @@ use crate::sys::{self, Execution, Inheritance};
 /// - Python's handler of SIGINT would raise KeyboardInterrupt when the worker is done: a Ctrl-C
 ///   is for the supervisor to mind;
 /// - `threading` must see the main thread before any other thread attaches;
-/// - applications that look for command-line options find none.
+/// - applications that look for command-line options find none;
+/// - `importlib.util` would load the library in fewer words, but is 116 KB that a small
+///   application does without.
 const BOOT: &str = "import sys; sys.path[:] = filter(None, sys.path); \
 import signal; signal.signal(signal.SIGINT, signal.SIG_DFL); \
-import threading, importlib.machinery as machinery, importlib.util as util; \
+import threading, importlib.machinery as machinery; \
 _, _, library, spec = sys.argv; sys.argv[:] = ['appliance']; \
 loader = machinery.ExtensionFileLoader('appliance_worker', library); \
-worker = util.module_from_spec(util.spec_from_loader('appliance_worker', loader)); \
+worker = loader.create_module(machinery.ModuleSpec('appliance_worker', loader, origin=library)); \
 loader.exec_module(worker); sys.exit(worker.run(spec))";
 
 /// What all workers have in common.
