@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use support::{Appliance, Counted, Load, Project, Question, eventually};
+use support::{Appliance, Counted, Finished, Load, Project, Question, eventually};
 
 /// `/hello`: a short answer; `/stream`: one in pieces; `/pid`: who answers. `/replace`: the worker
 /// asks the supervisor for a successor, on the socket that it has for that.
@@ -145,53 +145,167 @@ fn fewer_workers_serve_the_connections_of_all() {
     nothing_failed(&load.stop());
 }
 
+/// `appliance reload`, and what it says.
+#[track_caller]
+fn reload_in_vain(site: &Appliance) -> Finished {
+    let finished = Finished::of(site.project.command("reload"));
+    assert_eq!(finished.stdout, "");
+    finished
+}
+
 /// What cannot serve is refused, and what served serves on, whoever asks meanwhile.
 #[test]
-fn a_reload_that_fails_changes_nothing() {
+fn a_reload_that_fails_says_why_and_changes_nothing() {
     let site = project("processes = 2\nthreads = 2").start();
     let before = site.workers();
     let load = Load::start(site.address(), &QUESTIONS);
     let toml = fs::read_to_string(site.project.path("project.toml")).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap();
-    let listens_on_taken = toml.replace("127.0.0.1:0", &taken.to_string());
+    let (test, pid) = (
+        fs::read_to_string("/proc/self/comm").unwrap(),
+        std::process::id(),
+    );
+    let app = site.project.path("app.py").display().to_string();
     let cases = [
         (
             "app.py",
-            "def application(:\n",
-            "error: cannot import `app:application`: ",
+            "def application(:\n".to_owned(),
+            3,
+            format!(
+                "  File \"{app}\", line 1\n    def application(:\n                    ^\n\
+                 SyntaxError: invalid syntax\n\
+                 error: cannot import `app:application`: SyntaxError: invalid syntax (app.py, line 1)\n \
+                 --> project.toml:2: python.module = \"app:application\"\n"
+            ),
         ),
         (
             "app.py",
-            "import gone\n",
-            "error: cannot import `app:application`: ModuleNotFoundError: No module named 'gone'",
+            "import gone\n".to_owned(),
+            3,
+            format!(
+                "Traceback (most recent call last):\n  File \"{app}\", line 1, in <module>\n    import gone\n\
+                 ModuleNotFoundError: No module named 'gone'\n\
+                 error: cannot import `app:application`: ModuleNotFoundError: No module named 'gone'\n \
+                 --> project.toml:2: python.module = \"app:application\"\n\
+                 hint: is that package in `python.requirements`?\n"
+            ),
         ),
         (
             "app.py",
-            "import os\nos._exit(9)\n",
-            "died before it was ready: exit status 9",
+            "import os\nos._exit(9)\n".to_owned(),
+            3,
+            "error: worker 1 died before it was ready: exit status 9\n\
+             hint: the application's module ended the interpreter while it was imported; \
+             what it printed stands above\n"
+                .to_owned(),
         ),
-        ("project.toml", "[[site]\n", "error: project.toml:1:"),
         (
             "project.toml",
-            &listens_on_taken,
-            &format!("error: cannot listen on `{taken}`: "),
+            toml.replace("threads = 2", "threads = 0"),
+            1,
+            "error: project.toml:6:11: `python.threads` must be from 1 to 1024, found `0`\n  |\n\
+             6 | threads = 0\n  |           ^\n"
+                .to_owned(),
+        ),
+        (
+            "project.toml",
+            toml.replace("127.0.0.1:0", &taken.to_string()),
+            3,
+            format!(
+                "error: cannot listen on `{taken}`: process {pid} (`{}`) has it\n \
+                 --> project.toml:9: site.0.listen = [\"{taken}\"]\n\
+                 hint: stop it (`kill {pid}`) or choose another port\n",
+                test.trim()
+            ),
+        ),
+        (
+            "project.toml",
+            format!("{toml}\n[hooks]\nbefore_start = [\"echo no database; exit 5\"]\n"),
+            3,
+            format!(
+                "no database\nerror: the hook `echo no database; exit 5` failed: exit status 5\n \
+                 --> project.toml:16: hooks.before_start = [\"echo no database; exit 5\"]\n\
+                 hint: what it printed stands above; it ran in `{}`\n",
+                site.project
+                    .path("")
+                    .display()
+                    .to_string()
+                    .trim_end_matches('/')
+            ),
         ),
     ];
-    for (failures, (file, text, message)) in cases.iter().enumerate() {
+    for (file, text, exit_status, message) in &cases {
         let path = site.project.path(file);
         let good = fs::read_to_string(&path).unwrap();
         fs::write(&path, text).unwrap();
-        site.signal(libc::SIGHUP);
-        eventually("failed reload", || {
-            (site.log().matches("the reload failed; ").count() == failures + 1).then_some(())
-        });
-        site.wait_for_log(message);
+        let failed = reload_in_vain(&site);
+        assert_eq!(&failed.stderr, message);
+        assert_eq!(failed.status, *exit_status);
         fs::write(&path, good).unwrap();
     }
     nothing_failed(&load.stop());
     eventually("end of what failed", || {
         (site.workers() == before).then_some(())
     });
-    reload(&site, 2);
+    let good = Finished::of(site.project.command("reload"));
+    let told = "reloaded: generation 2, 2 workers, ready in ";
+    assert!(good.stdout.starts_with(told), "{good:?}");
+    assert_eq!((good.status, good.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_missing_requirement_refuses_a_reload() {
+    let toml = format!(
+        "[python]\nmodule = \"app\"\nprocesses = 1\nvirtualenv = \".venv\"\n\
+         requirements = \"requirements.txt\"\ninterpreter = {:?}\n\n\
+         [[site]]\nlisten = [\"127.0.0.1:0\"]\n\n[site.routes]\n\
+         \"/\" = {{ wsgi = true }}\n\"/files/\" = {{ files = \"files\" }}\n",
+        support::test_interpreter()
+    );
+    let project = Project::new(&toml)
+        .file("app.py", APP)
+        .file("files/page.txt", "a file");
+    let site = project.file("requirements.txt", "").start();
+    let load = Load::start(site.address(), &QUESTIONS);
+    let missing = "--no-index\nno-such-package==1.0\n";
+    fs::write(site.project.path("requirements.txt"), missing).unwrap();
+    let failed = reload_in_vain(&site);
+    let said = "ERROR: No matching distribution found for no-such-package==1.0\n\
+                error: cannot install `";
+    assert!(failed.stderr.contains(said), "{}", failed.stderr);
+    assert_eq!(failed.status, 3);
+    nothing_failed(&load.stop());
+}
+
+#[test]
+fn a_reload_follows_the_link_to_a_new_release() {
+    let site = project("");
+    let release = |number: &str| {
+        let folder = site.path(&format!("releases/{number}"));
+        fs::create_dir_all(folder.join("files")).unwrap();
+        fs::copy(site.path("project.toml"), folder.join("project.toml")).unwrap();
+        let app = APP.replace("b\"hello\"", &format!("b\"release {number}\""));
+        fs::write(folder.join("app.py"), app).unwrap();
+        folder
+    };
+    let (one, two) = (release("1"), release("2"));
+    let current = site.path("current");
+    std::os::unix::fs::symlink(one, &current).unwrap();
+    let inside = |command: &str| {
+        let mut command = site.command(command);
+        // As a shell does that goes there.
+        command.current_dir(&current).env("PWD", &current);
+        command
+    };
+    let (serve, mut reload) = (inside("serve"), inside("reload"));
+    let next = site.path("next");
+    std::os::unix::fs::symlink(two, &next).unwrap();
+    let mut site = Appliance::spawn(site, serve);
+    site.wait_until_ready();
+    assert_eq!(site.get("/hello").text(), "release 1");
+    fs::rename(next, &current).unwrap();
+    reload.env("PWD", &current);
+    assert_eq!(Finished::of(reload).status, 0);
+    assert_eq!(site.get("/hello").text(), "release 2");
 }

@@ -29,7 +29,12 @@ impl Connection {
     /// Connects; whatever is waited for on the connection fails after half a minute.
     #[track_caller]
     pub fn open(address: SocketAddr) -> Connection {
-        let stream = TcpStream::connect(address).unwrap();
+        Connection::try_open(address).unwrap()
+    }
+
+    /// The same, if the server lets it.
+    pub fn try_open(address: SocketAddr) -> std::io::Result<Connection> {
+        let stream = TcpStream::connect(address)?;
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
             .unwrap();
@@ -37,10 +42,10 @@ impl Connection {
             .set_write_timeout(Some(Duration::from_secs(30)))
             .unwrap();
         stream.set_nodelay(true).unwrap();
-        Connection {
+        Ok(Connection {
             reader: BufReader::new(stream),
             head: false,
-        }
+        })
     }
 
     /// Sends bytes as they are.

@@ -50,10 +50,10 @@ impl Load {
 
     /// Stops all clients, each after the answer it waits for.
     #[track_caller]
-    pub fn stop(self) -> Counted {
+    pub fn stop(mut self) -> Counted {
         self.stop.store(true, Relaxed);
         let mut all = Counted::default();
-        for client in self.clients {
+        for client in self.clients.drain(..) {
             let one = client.join().unwrap();
             all.answered += one.answered;
             all.asked_again += one.asked_again;
@@ -64,12 +64,28 @@ impl Load {
     }
 }
 
+/// A test that fails on the way leaves no client behind.
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
 fn ask(address: SocketAddr, question: Question, keeps: bool, stop: &AtomicBool) -> Counted {
     let mut counted = Counted::default();
     let mut kept: Option<Connection> = None;
     while !stop.load(Relaxed) {
         let began = Instant::now();
-        let mut connection = kept.take().unwrap_or_else(|| Connection::open(address));
+        let connection = kept
+            .take()
+            .map_or_else(|| Connection::try_open(address), Ok);
+        let mut connection = match connection {
+            Ok(connection) => connection,
+            Err(error) => {
+                counted.failed.push(format!("{}: {error}", question.0));
+                break;
+            }
+        };
         match request(&mut connection, question, keeps) {
             None => counted.asked_again += 1,
             Some(response) if is_right(&response, question) => {

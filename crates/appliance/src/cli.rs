@@ -18,13 +18,15 @@ Examples:
   appliance serve                                  serve ./project.toml
   appliance serve shop.toml --set python.threads=8
   appliance check shop.toml --show                 every setting, and who set it
+  appliance reload shop.toml                       take up new code and settings
 
 Exit status:
   0  done; stopped as asked
   1  the project file is wrong
   2  the command line is wrong
-  3  the server did not start: Python, a hook, an address or the application
-  4  stopped, but requests were cut off when `server.stop_timeout` had passed";
+  3  the server did not start or reload: Python, a hook, an address or the application
+  4  stopped, but requests were cut off when `server.stop_timeout` had passed
+  5  no server of this project is running";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -45,6 +47,43 @@ pub(crate) enum Command {
         /// containers themselves.
         #[arg(long)]
         no_supervisor: bool,
+    },
+    /// Let a running server take up new code, packages and settings
+    ///
+    /// The project file, requirements and hooks are read and run anew, and workers started beside
+    /// those that serve. When all of them have imported the application, they take over and the
+    /// old ones finish their requests. If anything fails, this command says what, and what served
+    /// serves on. SIGHUP does the same.
+    #[command(after_help = AFTER_HELP)]
+    Reload {
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
+    /// Stop a running server; asked again, at once
+    ///
+    /// Lets running requests finish within `server.stop_timeout` and returns when the server is
+    /// gone. SIGTERM and SIGINT do the same.
+    #[command(after_help = AFTER_HELP)]
+    Stop {
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
+    /// Stop a running server, however often asked never at once
+    ///
+    /// SIGQUIT does the same.
+    #[command(after_help = AFTER_HELP)]
+    Quit {
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
+    /// Say how a running server and its workers fare
+    #[command(after_help = AFTER_HELP)]
+    Status {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Check a project file and print everything that is wrong with it
     #[command(after_help = AFTER_HELP)]
@@ -77,10 +116,12 @@ pub(crate) enum Status {
     /// The project file is wrong.
     BadProject = 1,
     // 2, a wrong command line, is clap's.
-    /// The server did not start.
+    /// The server did not start or reload.
     NotStarted = 3,
     /// Requests were cut off when `server.stop_timeout` had passed.
     Overdue = 4,
+    /// No server of this project is running.
+    NotRunning = 5,
 }
 
 impl From<Status> for ExitCode {

@@ -2,8 +2,12 @@
 
 use std::io::IsTerminal;
 
+use anstyle::{AnsiColor, Style};
 use appliance_project::{Colour, Project, Report, Setting};
-use appliance_supervisor::StartError;
+use appliance_supervisor::{ClientError, StartError};
+
+const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
+const HINT: Style = AnsiColor::BrightCyan.on_default().bold();
 
 /// A project file with errors.
 pub(crate) fn report(report: &Report) {
@@ -27,4 +31,12 @@ pub(crate) fn warn(warnings: &Report) {
 pub(crate) fn show(error: &StartError, project: &Project, settings: &[Setting]) {
     let text = appliance_supervisor::explain(error, project, settings);
     anstream::eprint!("{text}");
+}
+
+/// A command that did not reach its server.
+pub(crate) fn remote(error: &ClientError) {
+    anstream::eprintln!("{ERROR}error{ERROR:#}: {error}");
+    if let Some(hint) = error.hint() {
+        anstream::eprintln!("{HINT}hint{HINT:#}: {hint}");
+    }
 }

@@ -4,25 +4,32 @@
 mod cli;
 mod failure;
 mod library;
+mod remote;
 mod summary;
 
 use std::process::ExitCode;
 
 use appliance_project::{Loaded, Report, Sources};
-use appliance_supervisor::Outcome;
+use appliance_supervisor::{Outcome, Request};
 use clap::Parser;
 
 use cli::{Cli, Command, ProjectArgs, Status};
 
 fn main() -> ExitCode {
-    let status = match Cli::parse().command {
+    let ask = |project: &ProjectArgs, request| remote::ask(&sources(project), &request, false);
+    match Cli::parse().command {
         Command::Serve {
             project,
             no_supervisor,
-        } => serve(&project, no_supervisor),
-        Command::Check { project, show } => check(&project, show),
-    };
-    status.unwrap_or_else(refuse).into()
+        } => serve(&project, no_supervisor).unwrap_or_else(refuse).into(),
+        Command::Check { project, show } => check(&project, show).unwrap_or_else(refuse).into(),
+        Command::Reload { project } => ask(&project, Request::Reload),
+        Command::Stop { project } => ask(&project, Request::Stop),
+        Command::Quit { project } => ask(&project, Request::Quit),
+        Command::Status { project, json } => {
+            remote::ask(&sources(&project), &Request::Status, json)
+        }
+    }
 }
 
 /// `appliance serve`: until it is asked to stop.

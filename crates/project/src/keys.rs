@@ -136,6 +136,11 @@ pub(crate) static SERVER: Section = Section {
         key("stop_timeout", Kind::Duration(0, 3_600_000), Default::Toml("\"30s\""), "How long running requests may go on after a stop was asked for.")
             .nginx(&["worker_shutdown_timeout"])
             .uwsgi(&["worker-reload-mercy"]),
+        key("control", Kind::Path, Default::Said("a name made of the project file's path, in `$RUNTIME_DIRECTORY`, `/run/appliance` (root), `$XDG_RUNTIME_DIR/appliance` or `appliance-UID` in the temporary folder"), "The control socket, by which `appliance status`, `reload` and `stop` find the server. Mode 0600: only its owner and root may use it.")
+            .uwsgi(&["master-fifo"]),
+        key("pidfile", Kind::Path, Default::Said("none"), "A file that holds the process id for as long as the server lives. Locked; one that a dead server left behind is taken over.")
+            .nginx(&["pid"])
+            .uwsgi(&["pidfile", "safe-pidfile"]),
         key("log_level", Kind::Choice(&["error", "warn", "info", "debug"]), Default::Toml("\"info\""), "What is written to standard error.")
             .nginx(&["error_log"]),
     ],

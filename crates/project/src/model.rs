@@ -31,6 +31,10 @@ pub struct Server {
     /// `stop_timeout`: how long running requests may go on after a stop was asked for.
     /// Default 30 s, 0 s to 1 h.
     pub stop_timeout: Duration,
+    /// `control`: the control socket. None: in a runtime folder, named for the project file.
+    pub control: Option<PathBuf>,
+    /// `pidfile`: holds the process id while the server lives.
+    pub pidfile: Option<PathBuf>,
     /// `log_level`: what is written to standard error. Default `info`.
     pub log_level: LogLevel,
 }

@@ -10,6 +10,7 @@ use appliance_project::Project;
 use appliance_project::model::Site;
 
 use crate::hooks::HookError;
+use crate::instance::InstanceError;
 use crate::library::LibraryError;
 use crate::listeners::BindError;
 use crate::process::Exit;
@@ -25,6 +26,8 @@ pub enum StartError {
     Hook(HookError),
     /// A listening address.
     Bind(BindError),
+    /// Another server has the project, or the control socket or the pidfile cannot be had.
+    Instance(InstanceError),
     /// The worker library cannot be handed over.
     Library(LibraryError),
     /// A worker's process cannot be created.
@@ -75,6 +78,7 @@ impl StartError {
     pub fn key(&self, project: &Project) -> Option<String> {
         match self {
             StartError::Python(error) => Some(error.key().to_owned()),
+            StartError::Instance(error) => Some(error.key().to_owned()),
             StartError::Hook(_) => Some("hooks.before_start".to_owned()),
             StartError::Bind(error) => {
                 let wants = |site: &Site| site.listen.contains(&error.address());
@@ -95,6 +99,7 @@ impl StartError {
             StartError::Python(error) => error.hint(),
             StartError::Hook(error) => Some(error.hint()),
             StartError::Bind(error) => error.hint(),
+            StartError::Instance(error) => error.hint(),
             StartError::Worker(WorkerFailure::Reported { hint, .. }) => hint.clone(),
             StartError::Worker(WorkerFailure::Died { .. }) => Some(
                 "the application's module ended the interpreter while it was imported; \
@@ -119,6 +124,7 @@ impl fmt::Display for StartError {
             StartError::Python(error) => error.fmt(f),
             StartError::Hook(error) => error.fmt(f),
             StartError::Bind(error) => error.fmt(f),
+            StartError::Instance(error) => error.fmt(f),
             StartError::Library(error) => error.fmt(f),
             StartError::Launch { python, source } => {
                 write!(
@@ -153,6 +159,7 @@ impl Error for StartError {
             StartError::Python(error) => error.source(),
             StartError::Hook(error) => error.source(),
             StartError::Bind(error) => error.source(),
+            StartError::Instance(error) => error.source(),
             StartError::Library(error) => error.source(),
             StartError::Launch { source, .. } | StartError::System(source) => Some(source),
             StartError::Worker(_) => None,
@@ -190,6 +197,12 @@ impl From<HookError> for StartError {
 impl From<BindError> for StartError {
     fn from(error: BindError) -> StartError {
         StartError::Bind(error)
+    }
+}
+
+impl From<InstanceError> for StartError {
+    fn from(error: InstanceError) -> StartError {
+        StartError::Instance(error)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the master waits for, besides signals and the clock.
 
+use crate::control::Reply;
 use crate::error::Halt;
 use crate::generation::Generation;
 use crate::process::{What, WorkerId};
+use crate::protocol::Request;
 
 /// Something happened.
 #[derive(Debug)]
@@ -11,4 +13,6 @@ pub(crate) enum Event {
     Worker(WorkerId, What),
     /// A generation has been prepared, or cannot be.
     Prepared(Box<Result<Generation, Halt>>),
+    /// Somebody asked over the control socket.
+    Asked(Request, Reply),
 }

@@ -1,4 +1,4 @@
-//! A failure as people read it: the message, the setting at fault, what to do.
+//! A failure as people read it: Python's traceback, the message, the setting at fault, what to do.
 //!
 //! ```text
 //! error: cannot import `shop.wsgi:application`: no module named `shop`
@@ -11,8 +11,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use appliance_project::{Project, Setting};
 
-use crate::error::StartError;
-use crate::generation::Generation;
+use crate::error::{StartError, WorkerFailure};
 
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 const HINT: Style = AnsiColor::BrightCyan.on_default().bold();
@@ -35,8 +34,16 @@ pub fn explain(error: &StartError, project: &Project, settings: &[Setting]) -> S
     text
 }
 
-/// The same for a generation that did not come up, without colours.
-pub(crate) fn plain(error: &StartError, generation: &Generation) -> String {
-    let text = explain(error, generation.project(), &generation.settings);
+/// The same without colours.
+pub(crate) fn plain(error: &StartError, project: &Project, settings: &[Setting]) -> String {
+    let text = explain(error, project, settings);
     anstream::adapter::strip_str(&text).to_string()
+}
+
+/// Python's traceback, if that is what there is to see.
+pub(crate) fn traceback(error: &StartError) -> Option<&str> {
+    match error {
+        StartError::Worker(WorkerFailure::Reported { traceback, .. }) => traceback.as_deref(),
+        _ => None,
+    }
 }

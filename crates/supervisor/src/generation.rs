@@ -16,8 +16,8 @@ use appliance_project::{Loaded, Project, Setting};
 use crate::error::Halt;
 use crate::library::Library;
 use crate::listeners::Listeners;
-use crate::signals::Signals;
 use crate::spawn::Launcher;
+use crate::stage::Stage;
 use crate::{hooks, python};
 
 #[derive(Debug)]
@@ -35,13 +35,13 @@ impl Generation {
     pub(crate) async fn first(
         loaded: Loaded,
         library: &'static [u8],
-        signals: &mut Signals,
+        stage: &mut Stage,
     ) -> Result<Generation, Halt> {
         let project = &loaded.project;
         let addresses = addresses(project);
         // Before minutes of installing; and again by `bind`, after them.
         Listeners::refuse_taken_by_others(&addresses)?;
-        let (python, environment) = set_up(project, signals).await?;
+        let (python, environment) = set_up(project, stage).await?;
         let listeners = Listeners::bind(&addresses, slots(project))?;
         let library = Library::open(library, &library_folders(project))?;
         Ok(Generation {
@@ -61,12 +61,12 @@ impl Generation {
     pub(crate) async fn next(
         self: Arc<Generation>,
         loaded: Loaded,
-        mut signals: Signals,
+        mut stage: Stage,
     ) -> Result<Generation, Halt> {
         let project = &loaded.project;
         let addresses = addresses(project);
         drop(self.listeners.successors(&addresses, slots(project))?);
-        let (python, environment) = set_up(project, &mut signals).await?;
+        let (python, environment) = set_up(project, &mut stage).await?;
         Ok(Generation {
             number: self.number + 1,
             listeners: self.listeners.successors(&addresses, slots(project))?,
@@ -93,11 +93,11 @@ impl Generation {
 /// the first worker.
 async fn set_up(
     project: &Project,
-    signals: &mut Signals,
+    stage: &mut Stage,
 ) -> Result<(PathBuf, python::Environment), Halt> {
     let environment = python::environment(&project.python);
-    let python = python::prepare(&project.python, &environment, signals).await?;
-    hooks::before_start(project, &environment, signals).await?;
+    let python = python::prepare(&project.python, &environment, stage).await?;
+    hooks::before_start(project, &environment, stage).await?;
     Ok((python, environment))
 }
 

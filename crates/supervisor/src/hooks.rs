@@ -10,14 +10,14 @@ use appliance_project::Project;
 
 use crate::error::Halt;
 use crate::process::Exit;
-use crate::signals::Signals;
+use crate::stage::Stage;
 use crate::step::{self, Ended};
 
 /// Runs the commands in order; the first that fails ends the start.
 pub(crate) async fn before_start(
     project: &Project,
     environment: &[(OsString, OsString)],
-    signals: &mut Signals,
+    stage: &mut Stage,
 ) -> Result<(), Halt> {
     for line in &project.hooks.before_start {
         tracing::info!(command = line, "running a hook");
@@ -27,7 +27,7 @@ pub(crate) async fn before_start(
             .args(["-c", line])
             .current_dir(&project.python.chdir)
             .envs(environment.iter().map(|(name, value)| (name, value)));
-        match step::run(command, signals).await? {
+        match step::run_watched(command, stage).await? {
             Ended::With(status) if status.success() => {
                 let after_ms = started.elapsed().as_millis();
                 tracing::debug!(command = line, after_ms, "hook done");

@@ -17,37 +17,50 @@ use std::time::{Duration, Instant};
 
 use appliance_project::{Loaded, Project, Sources};
 
+pub use client::{ClientError, ask};
 pub use error::{StartError, WorkerFailure};
 pub use explain::explain;
 pub use hooks::HookError;
+pub use instance::InstanceError;
 pub use library::LibraryError;
 pub use listeners::BindError;
 pub use master::Outcome;
 pub use process::Exit;
+pub use protocol::{Answer, Request, Status, WorkerStatus};
 pub use python::PythonError;
 
 use error::Halt;
 use generation::Generation;
-use master::Master;
 use signals::Signals;
+use stage::Stage;
+use supervise::supervise;
 
+mod client;
+mod control;
 mod error;
 mod event;
 mod explain;
+mod folder;
 mod generation;
 mod hooks;
+mod instance;
 mod library;
 mod lifecycle;
 mod listeners;
 mod master;
 mod memory;
+mod place;
 mod port_owner;
 mod process;
 mod progress;
+mod protocol;
 mod python;
 mod signals;
 mod spawn;
+mod stage;
+mod status;
 mod step;
+mod supervise;
 mod sys;
 mod worker;
 
@@ -87,12 +100,10 @@ pub fn serve(
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        let began = Instant::now();
-        let generation = Generation::first(loaded, library, &mut signals).await?;
-        match generation.project().server.master {
-            true => supervise(sources, generation, &mut signals, began, on_start).await,
-            false => match become_worker(generation, began, on_start)? {},
+        let signals = Signals::new()?;
+        match loaded.project.server.master {
+            true => supervise(loaded, sources, library, signals, on_start).await,
+            false => match become_worker(loaded, library, &signals, on_start).await? {},
         }
     });
     match served {
@@ -105,29 +116,17 @@ pub fn serve(
     }
 }
 
-async fn supervise(
-    sources: Sources,
-    generation: Generation,
-    signals: &mut Signals,
-    began: Instant,
-    on_start: impl FnOnce(&Started<'_>),
-) -> Result<Outcome, Halt> {
-    let mut master = Master::new(sources, generation);
-    master.start(signals).await?;
-    on_start(&master.summary(began.elapsed()));
-    let signal = master.watch(signals).await;
-    tracing::info!(%signal, "stopping");
-    let outcome = master.stop(signals).await;
-    tracing::info!("stopped");
-    Ok(outcome)
-}
-
 /// Returns only when it fails.
-fn become_worker(
-    generation: Generation,
-    began: Instant,
+async fn become_worker(
+    loaded: Loaded,
+    library: &'static [u8],
+    signals: &Signals,
     on_start: impl FnOnce(&Started<'_>),
 ) -> Result<Infallible, Halt> {
+    let began = Instant::now();
+    instance::leave_pidfile(&loaded.project)?;
+    let mut stage = Stage::new(signals, Vec::new())?;
+    let generation = Generation::first(loaded, library, &mut stage).await?;
     let command = generation.launcher.alone(generation.listeners.of_slot(0))?;
     let python = generation.launcher.python.clone();
     on_start(&Started {

@@ -43,6 +43,17 @@ pub(crate) enum Step {
 }
 
 impl State {
+    /// Its name in the status and in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Ready => "ready",
+            State::Serving => "serving",
+            State::Draining => "draining",
+            State::Gone(_) => "gone",
+        }
+    }
+
     /// The next state. A step that means nothing in this state changes nothing: messages cross
     /// each other (a worker may report ready just after it was asked to stop).
     pub(crate) fn after(self, step: Step) -> State {

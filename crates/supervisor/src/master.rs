@@ -15,14 +15,17 @@ use std::time::{Duration, Instant};
 
 use appliance_project::Sources;
 use appliance_project::wire::FromWorker;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::Started;
+use crate::control::Reply;
 use crate::error::{Halt, StartError, WorkerFailure};
 use crate::event::Event;
+use crate::folder::Folder;
 use crate::generation::Generation;
 use crate::lifecycle::{End, State, Step};
 use crate::process::{self, Exit, What, WorkerId};
+use crate::protocol::Request;
 use crate::signals::{Signals, Stop, Wish};
 use crate::worker::Worker;
 
@@ -30,6 +33,7 @@ use replace::Slot;
 use rollout::{Preparing, Rollout};
 
 mod replace;
+mod report;
 mod rollout;
 mod stop;
 
@@ -39,6 +43,7 @@ pub use stop::Outcome;
 pub(crate) struct Master {
     /// What the project is read from, again at each reload.
     sources: Sources,
+    folder: Folder,
     /// What serves; during the start, what is to serve.
     generation: Arc<Generation>,
     slots: Vec<Slot>,
@@ -46,9 +51,16 @@ pub(crate) struct Master {
     workers: BTreeMap<WorkerId, Worker>,
     preparing: Option<Preparing>,
     rollout: Option<Rollout>,
-    /// Whether a reload was asked for during another one, which may have read older files.
-    reload_again: bool,
+    /// Who asked for a reload during another one, which may have read older files.
+    reload_again: Option<Vec<Reply>>,
+    /// Why the last reload failed, if it did.
+    last_failure: Option<String>,
+    /// How often workers were replaced, by reason.
+    replaced: BTreeMap<&'static str, u64>,
+    /// When the start began.
+    began: Instant,
     start_failure: Option<StartError>,
+    stopping: bool,
     /// `3.11.7 (CPython)`.
     python: String,
     /// Until the start is complete, if a summary will tell of it.
@@ -60,17 +72,26 @@ pub(crate) struct Master {
 }
 
 impl Master {
-    pub(crate) fn new(sources: Sources, generation: Generation) -> Master {
-        let (reporter, events) = unbounded_channel();
+    pub(crate) fn new(
+        sources: Sources,
+        generation: Generation,
+        (reporter, events): (UnboundedSender<Event>, UnboundedReceiver<Event>),
+        began: Instant,
+    ) -> Master {
         Master {
             sources,
+            folder: Folder::current(),
             generation: Arc::new(generation),
             slots: Vec::new(),
             workers: BTreeMap::new(),
             preparing: None,
             rollout: None,
-            reload_again: false,
+            reload_again: None,
+            last_failure: None,
+            replaced: BTreeMap::new(),
+            began,
             start_failure: None,
+            stopping: false,
             python: String::new(),
             in_summary: std::io::stderr().is_terminal(),
             started: 0,
@@ -125,13 +146,18 @@ impl Master {
                 biased;
                 wish = signals.next() => match wish {
                     Wish::Stop(stop) => return stop,
-                    Wish::Reload => self.reload(),
+                    Wish::Reload => self.reload(signals, Vec::new()),
                 },
-                event = next(&mut self.events) => self.handle(event),
+                event = next(&mut self.events) => match event {
+                    Event::Asked(Request::Reload, reply) => self.reload(signals, vec![reply]),
+                    event => self.handle(event),
+                },
                 () = sleep_until(deadline) => self.mind_the_time(),
             }
-            if self.reload_again && self.may_reload() {
-                self.reload();
+            if self.may_reload()
+                && let Some(asked) = self.reload_again.take()
+            {
+                self.reload(signals, asked);
             }
             self.start_replacements();
         }
@@ -142,6 +168,10 @@ impl Master {
             Event::Worker(id, What::Said(message)) => self.hear(id, message),
             Event::Worker(id, What::Exited(exit)) => self.bury(id, exit),
             Event::Prepared(prepared) => self.roll_out_prepared(*prepared),
+            Event::Asked(Request::Status, reply) => reply.send(&self.status().into()),
+            Event::Asked(_, reply) => {
+                reply.failed(3, "error: the server is starting or stopping\n")
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use appliance_project::model;
 pub use error::PythonError;
 
 use crate::error::Halt;
-use crate::signals::Signals;
+use crate::stage::Stage;
 
 mod error;
 mod install;
@@ -27,7 +27,7 @@ mod venv;
 pub(crate) async fn prepare(
     python: &model::Python,
     environment: &[(OsString, OsString)],
-    signals: &mut Signals,
+    stage: &mut Stage,
 ) -> Result<PathBuf, Halt> {
     match (&python.virtualenv, &python.requirements) {
         (None, _) => {
@@ -41,7 +41,7 @@ pub(crate) async fn prepare(
             Ok(path)
         }
         (Some(folder), Some(file)) => {
-            install::up_to_date(python, folder, file, environment, signals).await
+            install::up_to_date(python, folder, file, environment, stage).await
         }
     }
 }

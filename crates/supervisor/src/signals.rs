@@ -7,8 +7,10 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast;
 
-/// Who asks for a stop. It is graceful at first, and at once when TERM or INT comes again.
+/// Who asks for a stop. It is graceful at first, and at once when TERM, INT or `appliance stop`
+/// comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     Term,
@@ -16,12 +18,16 @@ pub(crate) enum Stop {
     Quit,
     /// The terminal is gone.
     Hangup,
+    /// `appliance stop`.
+    Command,
+    /// `appliance quit`.
+    QuitCommand,
 }
 
 impl Stop {
     /// Whether it is content to wait, however often it is said.
     pub(crate) fn is_patient(self) -> bool {
-        self == Stop::Quit
+        matches!(self, Stop::Quit | Stop::QuitCommand)
     }
 }
 
@@ -32,6 +38,8 @@ impl fmt::Display for Stop {
             Stop::Interrupt => "SIGINT",
             Stop::Quit => "SIGQUIT",
             Stop::Hangup => "SIGHUP",
+            Stop::Command => "`appliance stop`",
+            Stop::QuitCommand => "`appliance quit`",
         })
     }
 }
@@ -51,16 +59,37 @@ pub(crate) struct Signals {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
+    /// Stops asked for over the control socket.
+    asked: broadcast::Receiver<Stop>,
+    ask: broadcast::Sender<Stop>,
     on_terminal: bool,
 }
 
 impl Signals {
     pub(crate) fn new() -> io::Result<Signals> {
+        const UNREAD: usize = 8;
+        let (ask, asked) = broadcast::channel(UNREAD);
+        Signals::with(ask, asked)
+    }
+
+    /// The same signals for another listener: both hear each of them.
+    pub(crate) fn again(&self) -> io::Result<Signals> {
+        Signals::with(self.ask.clone(), self.ask.subscribe())
+    }
+
+    /// For whoever asks for a stop by other means than a signal.
+    pub(crate) fn asker(&self) -> broadcast::Sender<Stop> {
+        self.ask.clone()
+    }
+
+    fn with(ask: broadcast::Sender<Stop>, asked: broadcast::Receiver<Stop>) -> io::Result<Signals> {
         Ok(Signals {
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
+            asked,
+            ask,
             on_terminal: io::stderr().is_terminal(),
         })
     }
@@ -71,6 +100,7 @@ impl Signals {
             _ = self.term.recv() => Wish::Stop(Stop::Term),
             _ = self.interrupt.recv() => Wish::Stop(Stop::Interrupt),
             _ = self.quit.recv() => Wish::Stop(Stop::Quit),
+            Ok(stop) = self.asked.recv() => Wish::Stop(stop),
             _ = self.hangup.recv() => match self.on_terminal && !io::stderr().is_terminal() {
                 true => Wish::Stop(Stop::Hangup),
                 false => Wish::Reload,

@@ -10,7 +10,7 @@ use tokio::net::unix::pipe;
 use tokio::process::Child;
 
 use crate::error::Halt;
-use crate::signals::Signals;
+use crate::stage::Stage;
 use crate::sys::{self, Inheritance};
 
 /// How long a command may take to end when the start is called off.
@@ -21,18 +21,31 @@ const GRACE: Duration = Duration::from_secs(5);
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
 /// Runs `command` with the supervisor's own standard output and error.
-pub(crate) async fn run(command: Command, signals: &mut Signals) -> Result<Ended, Halt> {
+pub(crate) async fn run(command: Command, stage: &mut Stage) -> Result<Ended, Halt> {
     let child = match start(command) {
         Ok(child) => child,
         Err(error) => return Ok(Ended::NotStarted(error)),
     };
-    wait(child, signals).await
+    wait(child, stage).await
+}
+
+/// The same; who watches is shown the output, too.
+pub(crate) async fn run_watched(command: Command, stage: &mut Stage) -> Result<Ended, Halt> {
+    let audience = stage.audience().to_vec();
+    if audience.is_empty() {
+        return run(command, stage).await;
+    }
+    let show = |line: &str| {
+        anstream::eprintln!("{line}");
+        audience.iter().for_each(|reply| reply.progress(line));
+    };
+    run_with_output(command, stage, show).await
 }
 
 /// Runs `command` and hands each line it writes, to standard output or error, to `line`.
 pub(crate) async fn run_with_output(
     mut command: Command,
-    signals: &mut Signals,
+    stage: &mut Stage,
     mut line: impl FnMut(&str),
 ) -> Result<Ended, Halt> {
     let (reader, writer) = io::pipe().map_err(Halt::from)?;
@@ -47,7 +60,7 @@ pub(crate) async fn run_with_output(
     let mut lines = BufReader::new(reader).split(b'\n');
     let mut show = |bytes: &[u8]| line(String::from_utf8_lossy(bytes).trim_end());
 
-    let mut ended = std::pin::pin!(wait(child, signals));
+    let mut ended = std::pin::pin!(wait(child, stage));
     let result = loop {
         tokio::select! {
             biased;
@@ -84,22 +97,22 @@ fn start(mut command: Command) -> io::Result<Child> {
     tokio::process::Command::from(command).spawn()
 }
 
-async fn wait(mut child: Child, signals: &mut Signals) -> Result<Ended, Halt> {
+async fn wait(mut child: Child, stage: &mut Stage) -> Result<Ended, Halt> {
     tokio::select! {
         biased;
         status = child.wait() => Ok(Ended::With(status?)),
-        stop = signals.stop() => {
-            call_off(&mut child, signals).await;
+        stop = stage.stop() => {
+            call_off(&mut child, stage).await;
             Err(Halt::Stopped(stop))
         }
     }
 }
 
-async fn call_off(child: &mut Child, signals: &mut Signals) {
+async fn call_off(child: &mut Child, stage: &mut Stage) {
     signal_group(child, libc::SIGTERM);
     let ended = tokio::select! {
         ended = tokio::time::timeout(GRACE, child.wait()) => ended.is_ok(),
-        () = again(signals) => false,
+        () = again(stage) => false,
     };
     if !ended {
         signal_group(child, libc::SIGKILL);
@@ -109,8 +122,8 @@ async fn call_off(child: &mut Child, signals: &mut Signals) {
     }
 }
 
-async fn again(signals: &mut Signals) {
-    while signals.stop().await.is_patient() {}
+async fn again(stage: &mut Stage) {
+    while stage.stop().await.is_patient() {}
 }
 
 /// `id` is none once the child has been waited for: its number is not used after that.

@@ -7,7 +7,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -70,6 +71,38 @@ pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: kill takes no pointer.
     check(unsafe { libc::kill(pid, signal) })?;
     Ok(())
+}
+
+/// Leaves a descriptor open, across exec too, until the process ends.
+pub(crate) fn keep_open(file: File) -> io::Result<()> {
+    clear_close_on_exec(file.into_raw_fd())
+}
+
+/// The user this process acts as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: geteuid takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The process at the other end of a socket, as it was when that end was opened.
+pub(crate) fn peer(stream: &UnixStream) -> io::Result<u32> {
+    let mut peer = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut len = std::mem::size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: both pointers are to locals of the stated size, which outlive the call.
+    check(unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut len,
+        )
+    })?;
+    Ok(peer.pid.unsigned_abs())
 }
 
 /// A memory file that can be sealed.

@@ -5,15 +5,20 @@ use crate::model::{Hooks, LogLevel, Server};
 use crate::reader::Table;
 
 use super::Check;
+use super::application::optional;
 
 impl Check<'_, '_> {
     pub(super) fn server(&mut self, table: &Table<'_>) -> Option<Server> {
         let master = self.reader.flag(table, "master");
         let stop_timeout = self.reader.duration(table, "stop_timeout");
+        let control = optional(table, "control", || Some(self.path(table, "control")?.0));
+        let pidfile = optional(table, "pidfile", || Some(self.path(table, "pidfile")?.0));
         let log_level = self.reader.choice(table, "log_level");
         Some(Server {
             master: master?,
             stop_timeout: stop_timeout?,
+            control: control?,
+            pidfile: pidfile?,
             log_level: level(log_level?),
         })
     }

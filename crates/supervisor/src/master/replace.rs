@@ -141,6 +141,10 @@ impl Master {
             successor.serve();
         }
         let predecessor = predecessor.and_then(|id| self.workers.get_mut(&id));
+        *self
+            .replaced
+            .entry(replacement.reason.as_str())
+            .or_default() += 1;
         if let Some(predecessor) = predecessor {
             predecessor.stop(grace);
             tracing::info!(
@@ -167,6 +171,7 @@ impl Master {
 
     /// The slot's holder has died.
     pub(super) fn holder_lost(&mut self, worker: &Worker, exit: Exit) {
+        *self.replaced.entry("crash").or_default() += 1;
         let slot = &mut self.slots[worker.slot];
         let replacement = slot.replacement.take();
         // Its successor is on the way already.

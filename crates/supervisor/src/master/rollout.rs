@@ -10,7 +10,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use appliance_project::model::Server;
+use appliance_project::{Project, Setting};
+
 use super::Master;
+use crate::control::Reply;
 use crate::error::{Halt, StartError};
 use crate::event::Event;
 use crate::explain;
@@ -19,7 +23,12 @@ use crate::lifecycle::State;
 use crate::master::replace::Slot;
 use crate::process::WorkerId;
 use crate::signals::Signals;
+use crate::stage::Stage;
 use crate::sys;
+
+/// Exit statuses of `appliance reload`: those of `appliance serve`.
+const BAD_PROJECT: u8 = 1;
+const NOT_STARTED: u8 = 3;
 
 /// A generation whose workers are starting.
 #[derive(Debug)]
@@ -30,12 +39,18 @@ pub(super) struct Rollout {
     began: Instant,
     /// Whether nothing serves yet.
     first: bool,
+    /// Who waits for the outcome.
+    pub(super) asked: Vec<Reply>,
 }
 
 /// A generation whose packages and hooks are being run.
 #[derive(Debug)]
 pub(super) struct Preparing {
     began: Instant,
+    /// For messages.
+    project: Project,
+    settings: Vec<Setting>,
+    pub(super) asked: Vec<Reply>,
 }
 
 impl Rollout {
@@ -46,28 +61,58 @@ impl Rollout {
 
 impl Master {
     /// Begins to reload, or notes that it is to be done after the reload that is under way.
-    pub(super) fn reload(&mut self) {
-        self.reload_again = !self.may_reload();
-        if self.reload_again {
+    pub(super) fn reload(&mut self, signals: &Signals, asked: Vec<Reply>) {
+        if !self.may_reload() {
+            self.reload_again.get_or_insert_default().extend(asked);
             return;
         }
         let began = Instant::now();
-        tracing::info!(file = %self.generation.project().file.display(), "reloading");
+        tracing::info!(file = %self.sources.file.display(), "reloading");
+        self.folder.enter();
         let loaded = match appliance_project::load(&self.sources) {
             Ok(loaded) => loaded,
-            Err(report) => return refuse(&report.to_string()),
+            Err(report) => return self.refuse(&asked, BAD_PROJECT, &report.to_string()),
         };
-        let signals = match Signals::new() {
-            Ok(signals) => signals,
-            Err(error) => return refuse(&format!("error: {error}\n")),
+        if !loaded.warnings.is_empty() {
+            let warnings = loaded.warnings.to_string();
+            anstream::eprint!("{warnings}");
+            asked
+                .iter()
+                .for_each(|reply| reply.progress(warnings.trim_end()));
+        }
+        self.warn_of_what_stays(&loaded.project.server);
+        let stage = match Stage::new(signals, asked.clone()) {
+            Ok(stage) => stage,
+            Err(error) => return self.refuse(&asked, NOT_STARTED, &format!("error: {error}\n")),
         };
-        let prepared = Arc::clone(&self.generation).next(loaded, signals);
+        self.preparing = Some(Preparing {
+            began,
+            project: loaded.project.clone(),
+            settings: loaded.settings.clone(),
+            asked,
+        });
+        let prepared = Arc::clone(&self.generation).next(loaded, stage);
         let reporter = self.reporter.clone();
-        self.preparing = Some(Preparing { began });
         tokio::spawn(async move {
             // Nobody listens only when the supervisor itself is at its end.
             let _ = reporter.send(Event::Prepared(Box::new(prepared.await)));
         });
+    }
+
+    /// The supervisor's own settings.
+    fn warn_of_what_stays(&self, next: &Server) {
+        let now = &self.generation.project().server;
+        let changed = [
+            ("server.master", now.master != next.master),
+            ("server.control", now.control != next.control),
+            ("server.pidfile", now.pidfile != next.pidfile),
+        ];
+        for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!(
+                key,
+                "a reload does not change this setting; the next start does"
+            );
+        }
     }
 
     pub(super) fn may_reload(&self) -> bool {
@@ -78,34 +123,42 @@ impl Master {
     pub(super) fn roll_out_first(&mut self) {
         let generation = Arc::clone(&self.generation);
         let slots = generation.slots();
-        self.roll_out(generation, slots, Instant::now(), true);
+        self.rollout = Some(Rollout {
+            generation,
+            members: Vec::new(),
+            began: self.began,
+            first: true,
+            asked: Vec::new(),
+        });
+        self.launch_members(slots);
     }
 
     pub(super) fn roll_out_prepared(&mut self, prepared: Result<Generation, Halt>) {
         let Some(preparing) = self.preparing.take() else {
             return;
         };
-        match prepared {
-            Ok(generation) => self.roll_out(Arc::new(generation), 1, preparing.began, false),
-            Err(Halt::Failed(error)) => refuse(&explain::plain(&error, &self.generation)),
-            Err(Halt::Stopped(_)) => {}
-        }
-    }
-
-    fn roll_out(
-        &mut self,
-        generation: Arc<Generation>,
-        at_once: usize,
-        began: Instant,
-        first: bool,
-    ) {
+        let Preparing {
+            began,
+            project,
+            settings,
+            asked,
+        } = preparing;
+        let generation = match prepared {
+            Ok(generation) => Arc::new(generation),
+            Err(Halt::Stopped(_)) => return,
+            Err(Halt::Failed(error)) => {
+                let text = explain::plain(&error, &project, &settings);
+                return self.refuse(&asked, NOT_STARTED, &text);
+            }
+        };
         self.rollout = Some(Rollout {
             generation,
             members: Vec::new(),
             began,
-            first,
+            first: false,
+            asked,
         });
-        self.launch_members(at_once);
+        self.launch_members(1);
     }
 
     /// Starts members until there are `count`.
@@ -165,14 +218,24 @@ impl Master {
         self.slots = rollout.members.iter().copied().map(Slot::held_by).collect();
         self.generation = rollout.generation;
         if !rollout.first {
-            tracing::info!(
-                generation = self.generation.number,
-                workers = self.slots.len(),
-                after_ms = rollout.began.elapsed().as_millis(),
-                "reloaded"
-            );
+            self.report_reload(&rollout.asked, rollout.began);
         }
         sys::forget_code();
+    }
+
+    fn report_reload(&mut self, asked: &[Reply], began: Instant) {
+        let generation = self.generation.number;
+        let workers = self.slots.len();
+        let after_ms = began.elapsed().as_millis();
+        *self.replaced.entry("reload").or_default() += workers as u64;
+        self.last_failure = None;
+        tracing::info!(generation, workers, after_ms, "reloaded");
+        let workers = match workers {
+            1 => "1 worker".to_owned(),
+            more => format!("{more} workers"),
+        };
+        let text = format!("reloaded: generation {generation}, {workers}, ready in {after_ms} ms");
+        asked.iter().for_each(|reply| reply.done(text.as_str()));
     }
 
     /// If this worker belongs to a rollout: its siblings are about to fail in the same way, and
@@ -198,14 +261,25 @@ impl Master {
         }
         if rollout.first {
             self.start_failure = Some(error);
-        } else {
-            refuse(&explain::plain(&error, &rollout.generation));
+            return;
         }
+        let generation = &rollout.generation;
+        let text = explain::plain(&error, generation.project(), &generation.settings);
+        // Its worker has written the traceback to the log, which those who asked may not see.
+        if let Some(traceback) = explain::traceback(&error) {
+            let lines = traceback.trim_end();
+            rollout.asked.iter().for_each(|reply| reply.progress(lines));
+        }
+        self.refuse(&rollout.asked, NOT_STARTED, &text);
     }
-}
 
-/// Says why there is no new generation.
-fn refuse(why: &str) {
-    tracing::error!("the reload failed; what served before serves on");
-    anstream::eprint!("{why}");
+    /// Says why there is no new generation.
+    fn refuse(&mut self, asked: &[Reply], exit_status: u8, why: &str) {
+        tracing::error!("the reload failed; what served before serves on");
+        anstream::eprint!("{why}");
+        asked
+            .iter()
+            .for_each(|reply| reply.failed(exit_status, why));
+        self.last_failure = Some(why.to_owned());
+    }
 }

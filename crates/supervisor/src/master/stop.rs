@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Master, next, sleep_until};
+use crate::control::Reply;
 use crate::event::Event;
 use crate::process::What;
 use crate::signals::Signals;
@@ -13,6 +14,12 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// A signal that follows the first this closely is the same request: `timeout`, `tini -g` and
 /// shells send theirs to the process and to its group.
 const SAME_REQUEST: Duration = Duration::from_millis(300);
+
+const STOPPED_FIRST: &str = "error: the server was stopped before it had reloaded\n";
+
+fn tell_all(asked: &[Reply], text: &str) {
+    asked.iter().for_each(|reply| reply.failed(3, text));
+}
 
 /// How a stop went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +38,10 @@ impl Master {
 
     /// Lets every worker finish what it does. A second TERM or INT ends them at once.
     pub(crate) async fn stop(mut self, signals: &mut Signals) -> Outcome {
-        self.rollout = None;
+        self.stopping = true;
+        if let Some(rollout) = self.rollout.take() {
+            tell_all(&rollout.asked, STOPPED_FIRST);
+        }
         let grace = self.grace();
         for worker in self.workers.values_mut() {
             worker.stop(grace);
@@ -86,7 +96,11 @@ impl Master {
     /// No generation begins now.
     fn wind_down(&mut self, event: Event) {
         match event {
-            Event::Prepared(_) => self.preparing = None,
+            Event::Prepared(_) => {
+                if let Some(preparing) = self.preparing.take() {
+                    tell_all(&preparing.asked, STOPPED_FIRST);
+                }
+            }
             event => self.handle(event),
         }
     }

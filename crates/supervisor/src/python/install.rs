@@ -22,7 +22,7 @@ use super::{PythonError, venv};
 use crate::error::Halt;
 use crate::process::Exit;
 use crate::progress::Progress;
-use crate::signals::Signals;
+use crate::stage::Stage;
 use crate::step::{self, Ended};
 
 /// Returns the interpreter of the virtualenv in `folder`, which holds what `file` lists.
@@ -31,7 +31,7 @@ pub(super) async fn up_to_date(
     folder: &Path,
     file: &Path,
     environment: &[(OsString, OsString)],
-    signals: &mut Signals,
+    stage: &mut Stage,
 ) -> Result<PathBuf, Halt> {
     let setup = Setup {
         interpreter: interpreter::find(&python.interpreter)?,
@@ -41,10 +41,10 @@ pub(super) async fn up_to_date(
         environment,
     };
     if !setup.is_done()? {
-        let _lock = lock_beside(folder, signals).await?;
+        let _lock = lock_beside(folder, stage).await?;
         if !setup.is_done()? {
-            setup.create_if_needed(signals).await?;
-            setup.install(signals).await?;
+            setup.create_if_needed(stage).await?;
+            setup.install(stage).await?;
         }
     }
     Ok(folder.join("bin/python"))
@@ -67,7 +67,7 @@ impl Setup<'_> {
         Ok(Stamp::read(self.folder) == Some(self.wanted()?))
     }
 
-    async fn create_if_needed(&self, signals: &mut Signals) -> Result<(), Halt> {
+    async fn create_if_needed(&self, stage: &mut Stage) -> Result<(), Halt> {
         let probe = interpreter::probe(&self.interpreter, "python.interpreter")?;
         let stamp = Stamp::read(self.folder);
         let cut_off = stamp.as_ref().is_some_and(|stamp| !stamp.complete);
@@ -79,7 +79,7 @@ impl Setup<'_> {
             return Err(PythonError::NoEnsurepip { python, minor }.into());
         }
         venv::remove(self.folder, stamp.is_some())?;
-        self.create(&probe, signals).await
+        self.create(&probe, stage).await
     }
 
     /// A virtualenv of the same minor version, with pip, can be filled as it is.
@@ -91,7 +91,7 @@ impl Setup<'_> {
         probe.is_ok_and(|probe| probe.minor() == wanted.minor()) && has_pip(&python)
     }
 
-    async fn create(&self, probe: &Probe, signals: &mut Signals) -> Result<(), Halt> {
+    async fn create(&self, probe: &Probe, stage: &mut Stage) -> Result<(), Halt> {
         tracing::info!(
             folder = %self.folder.display(),
             python = probe.version(),
@@ -109,12 +109,12 @@ impl Setup<'_> {
             folder: self.folder.to_owned(),
             failure,
         };
-        Ok(run_shown(command, "creating the virtualenv", signals)
+        Ok(run_shown(command, "creating the virtualenv", stage)
             .await?
             .map_err(failed)?)
     }
 
-    async fn install(&self, signals: &mut Signals) -> Result<(), Halt> {
+    async fn install(&self, stage: &mut Stage) -> Result<(), Halt> {
         tracing::info!(file = %self.file.display(), "installing requirements");
         let started = Instant::now();
         self.mark_begun()?;
@@ -133,7 +133,7 @@ impl Setup<'_> {
             .arg(self.file);
         let title = self.file.file_name().unwrap_or_default().to_string_lossy();
         let title = format!("installing {title}");
-        if let Err(failure) = run_shown(command, &title, signals).await? {
+        if let Err(failure) = run_shown(command, &title, stage).await? {
             Stamp::remove(self.folder);
             return Err(PythonError::PipFailed {
                 file: self.file.to_owned(),
@@ -176,10 +176,15 @@ fn has_pip(python: &Path) -> bool {
 async fn run_shown(
     command: Command,
     title: &str,
-    signals: &mut Signals,
+    stage: &mut Stage,
 ) -> Result<Result<(), Failure>, Halt> {
     let mut progress = Progress::new(title);
-    let ended = step::run_with_output(command, signals, |line| progress.line(line)).await?;
+    let audience = stage.audience().to_vec();
+    let show = |line: &str| {
+        progress.line(line);
+        audience.iter().for_each(|reply| reply.progress(line));
+    };
+    let ended = step::run_with_output(command, stage, show).await?;
     let failure = match ended {
         Ended::With(status) if status.success() => return Ok(Ok(())),
         Ended::With(status) => Failure::Ended(Exit::of(status)),
@@ -191,7 +196,7 @@ async fn run_shown(
 
 /// The folder that holds the virtualenv is locked: the virtualenv's own may be removed on the
 /// way, and a lock file would stay behind.
-async fn lock_beside(folder: &Path, signals: &mut Signals) -> Result<File, Halt> {
+async fn lock_beside(folder: &Path, stage: &mut Stage) -> Result<File, Halt> {
     const PAUSE: Duration = Duration::from_millis(100);
     let parent = folder.parent().unwrap_or(Path::new("/"));
     let not_writable = |source| PythonError::NotWritable {
@@ -212,7 +217,7 @@ async fn lock_beside(folder: &Path, signals: &mut Signals) -> Result<File, Halt>
             told = true;
         }
         tokio::select! {
-            stop = signals.stop() => return Err(Halt::Stopped(stop)),
+            stop = stage.stop() => return Err(Halt::Stopped(stop)),
             () = tokio::time::sleep(PAUSE) => {}
         }
     }

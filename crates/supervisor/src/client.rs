@@ -1,0 +1,87 @@
+//! The other end of the control socket, for `appliance status` and its like.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+
+use crate::place;
+use crate::protocol::{Answer, Request};
+
+/// Why there is no last answer.
+#[derive(Debug)]
+pub enum ClientError {
+    /// No server of this project answers; these paths were tried.
+    NotRunning(Vec<std::path::PathBuf>),
+    /// The connection failed.
+    Connection(io::Error),
+    /// The server ended without an answer.
+    NoAnswer,
+}
+
+/// Asks the server of the project file `file`, whose socket is `control` if the file says so.
+/// `progress` gets every line before the last answer. Returns when the server has closed the
+/// connection: after a stop, when its process is gone.
+///
+/// # Errors
+///
+/// When no server answers, or not to the end.
+pub fn ask(
+    file: &Path,
+    control: Option<&Path>,
+    request: &Request,
+    mut progress: impl FnMut(&str),
+) -> Result<Answer, ClientError> {
+    let mut stream = place::connect(file, control)
+        .ok_or_else(|| ClientError::NotRunning(place::candidates(file, control)))?;
+    let failed = ClientError::Connection;
+    let mut line = serde_json::to_vec(request).map_err(|error| failed(error.into()))?;
+    line.push(b'\n');
+    stream.write_all(&line).map_err(failed)?;
+    let mut last = None;
+    for line in BufReader::new(stream).lines() {
+        let line = match line {
+            Ok(line) => line,
+            // The server's end, with something unread in between.
+            Err(_) if last.is_some() => break,
+            Err(error) => return Err(failed(error)),
+        };
+        match serde_json::from_str(&line).map_err(|error| failed(error.into()))? {
+            Answer::Progress { text } => progress(&text),
+            answer => last = Some(answer),
+        }
+    }
+    last.ok_or(ClientError::NoAnswer)
+}
+
+impl ClientError {
+    /// What to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ClientError::NotRunning(paths) => {
+                let paths: Vec<_> = paths
+                    .iter()
+                    .map(|path| format!("`{}`", path.display()))
+                    .collect();
+                Some(format!(
+                    "looked for its control socket at {}; `server.control` says where it is if not there",
+                    paths.join(", ")
+                ))
+            }
+            ClientError::NoAnswer => Some("its log says more".to_owned()),
+            ClientError::Connection(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ClientError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ClientError::NotRunning(_) => f.write_str("no server of this project is running"),
+            ClientError::Connection(error) => {
+                write!(f, "the connection to the server failed: {error}")
+            }
+            ClientError::NoAnswer => f.write_str("the server ended before it answered"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -1,0 +1,126 @@
+//! The control socket: requests of people and programs, turned into the same events as signals.
+//!
+//! One request a connection. Its answers are written at once, by whoever knows them; the
+//! connection ends with the last, or, after a stop, with the server.
+
+use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::sync::broadcast;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::event::Event;
+use crate::protocol::{Answer, Request};
+use crate::signals::Stop;
+
+/// A request is a line of a few bytes.
+const LONGEST_REQUEST: u64 = 64 << 10;
+/// A client that sends nothing is let go.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A client that does not read must not hold up the supervisor.
+const SEND_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Who waits for the end of the server.
+pub(crate) type Farewells = Arc<Mutex<Vec<Reply>>>;
+
+/// The way back to whoever asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply(Arc<UnixStream>);
+
+impl Reply {
+    pub(crate) fn progress(&self, text: impl Into<String>) {
+        self.send(&Answer::Progress { text: text.into() });
+    }
+
+    pub(crate) fn done(&self, text: impl Into<String>) {
+        self.send(&Answer::Done { text: text.into() });
+    }
+
+    pub(crate) fn failed(&self, exit_status: u8, text: impl Into<String>) {
+        let text = text.into();
+        self.send(&Answer::Failed { exit_status, text });
+    }
+
+    /// Whoever has gone away does not need to know.
+    pub(crate) fn send(&self, answer: &Answer) {
+        if let Ok(mut line) = serde_json::to_vec(answer) {
+            line.push(b'\n');
+            let _ = (&*self.0).write_all(&line);
+        }
+    }
+}
+
+/// Hears requests on `listener` until the runtime ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    pub(crate) events: UnboundedSender<Event>,
+    pub(crate) stops: broadcast::Sender<Stop>,
+    pub(crate) farewells: Farewells,
+}
+
+impl Control {
+    pub(crate) fn listen(self, listener: &UnixListener) -> std::io::Result<()> {
+        let listener = tokio::net::UnixListener::from_std(listener.try_clone()?)?;
+        tokio::spawn(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => {
+                        let control = self.clone();
+                        tokio::spawn(async move { control.hear(stream).await });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept control connections; trying again in 1 s");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn hear(&self, stream: tokio::net::UnixStream) {
+        let mut line = String::new();
+        let mut reader = BufReader::new(stream).take(LONGEST_REQUEST);
+        let read = tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await;
+        // Whoever only looks whether somebody is here says nothing.
+        if line.is_empty() || !matches!(read, Ok(Ok(_))) {
+            return;
+        }
+        let Ok(stream) = blocking(reader.into_inner().into_inner()) else {
+            return;
+        };
+        let reply = Reply(Arc::new(stream));
+        match serde_json::from_str(&line) {
+            Ok(request) => self.pass_on(request, reply),
+            Err(error) => reply.failed(2, format!("error: not a request: {error}\n")),
+        }
+    }
+
+    fn pass_on(&self, request: Request, reply: Reply) {
+        let stop = match request {
+            Request::Stop => Stop::Command,
+            Request::Quit => Stop::QuitCommand,
+            Request::Status | Request::Reload => {
+                // Nobody listens only when the supervisor itself is at its end.
+                let _ = self.events.send(Event::Asked(request, reply));
+                return;
+            }
+        };
+        let mut farewells = self
+            .farewells
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        farewells.push(reply);
+        let _ = self.stops.send(stop);
+    }
+}
+
+fn blocking(stream: tokio::net::UnixStream) -> std::io::Result<UnixStream> {
+    let stream = stream.into_std()?;
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(SEND_TIMEOUT))?;
+    Ok(stream)
+}

@@ -1,0 +1,389 @@
+//! A project has one server: the lock that says so, the control socket, the pidfile.
+//!
+//! Both files are locked (flock(2)) for as long as the server lives, and hold its process id. The
+//! lock, not the number, says whether it lives: numbers come round again.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use appliance_project::Project;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::place;
+
+/// The one server of a project; its files go with it.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// Where requests come in.
+    pub(crate) listener: UnixListener,
+    /// The socket's own file.
+    socket: PathBuf,
+    _lock: LockFile,
+    _pidfile: Option<LockFile>,
+}
+
+impl Instance {
+    /// Becomes the one server of `project`, which the user calls `file`.
+    pub(crate) fn claim(project: &Project, file: &Path) -> Result<Instance, InstanceError> {
+        let control = project.server.control.as_deref();
+        if let Some(pid) = place::running(file, control) {
+            return Err(InstanceError::Running { pid });
+        }
+        let socket =
+            place::of_server(file, control).map_err(|(folder, source)| InstanceError::Control {
+                path: folder,
+                source,
+            })?;
+        let control = |source| InstanceError::Control {
+            path: socket.clone(),
+            source,
+        };
+        let lock = match LockFile::take(&socket.with_extension("lock")) {
+            Ok(lock) => lock,
+            Err(Refusal::Held(pid)) => return Err(InstanceError::Running { pid }),
+            Err(Refusal::Foreign) => return Err(control(io::ErrorKind::AlreadyExists.into())),
+            Err(Refusal::System(source)) => return Err(control(source)),
+        };
+        let pidfile = take_pidfile(project)?;
+        let listener = listen(&socket).map_err(control)?;
+        Ok(Instance {
+            listener,
+            socket,
+            _lock: lock,
+            _pidfile: pidfile,
+        })
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        remove(&self.socket);
+    }
+}
+
+/// The pidfile of a server without a supervisor: the lock outlives the exec, the file stays.
+pub(crate) fn leave_pidfile(project: &Project) -> Result<(), InstanceError> {
+    if let Some(mut pidfile) = take_pidfile(project)? {
+        pidfile.stay();
+    }
+    Ok(())
+}
+
+fn take_pidfile(project: &Project) -> Result<Option<LockFile>, InstanceError> {
+    let Some(path) = project.server.pidfile.clone() else {
+        return Ok(None);
+    };
+    match LockFile::take(&path) {
+        Ok(file) => Ok(Some(file)),
+        Err(Refusal::Held(pid)) => Err(InstanceError::PidfileHeld { path, pid }),
+        Err(Refusal::Foreign) => Err(InstanceError::NoPidfile { path }),
+        Err(Refusal::System(source)) => Err(InstanceError::Pidfile { path, source }),
+    }
+}
+
+/// Whoever may write to it commands the server: its owner, and nobody for a moment before.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    const BACKLOG: i32 = 16;
+    // Whoever left it here is gone: we have the lock.
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A locked file with this process's id in it.
+#[derive(Debug)]
+struct LockFile {
+    file: Option<File>,
+    path: PathBuf,
+}
+
+#[derive(Debug)]
+enum Refusal {
+    /// By a process of this id.
+    Held(u32),
+    /// What is in it was not written by a server.
+    Foreign,
+    System(io::Error),
+}
+
+impl LockFile {
+    fn take(path: &Path) -> Result<LockFile, Refusal> {
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o644)
+                .open(path)
+                .map_err(Refusal::System)?;
+            let before = read_pid(&mut file)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(Refusal::Held(before.unwrap_or(0))),
+                Err(TryLockError::Error(error)) => return Err(Refusal::System(error)),
+            }
+            // Its last holder removes it before the lock is free.
+            if !is_at(&file, path) {
+                continue;
+            }
+            if let Some(pid) = before {
+                tracing::info!(file = %path.display(), pid, "a server has left this file behind");
+            }
+            write_pid(&mut file).map_err(Refusal::System)?;
+            return Ok(LockFile {
+                file: Some(file),
+                path: path.to_owned(),
+            });
+        }
+    }
+
+    /// Keeps file and lock beyond this process's program.
+    fn stay(&mut self) {
+        if let Some(file) = self.file.take()
+            && let Err(error) = crate::sys::keep_open(file)
+        {
+            tracing::warn!(%error, file = %self.path.display(), "the pidfile stays unlocked");
+        }
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            remove(&self.path);
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, file = %path.display(), "a file stays behind");
+    }
+}
+
+/// None for an empty file.
+fn read_pid(file: &mut File) -> Result<Option<u32>, Refusal> {
+    const LONGEST: u64 = 32;
+    let mut text = String::new();
+    match file.take(LONGEST).read_to_string(&mut text) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(Refusal::Foreign),
+        Err(error) => return Err(Refusal::System(error)),
+    }
+    match text.trim() {
+        "" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| Refusal::Foreign),
+    }
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(ours), Ok(named)) = (file.metadata(), path.metadata()) else {
+        return false;
+    };
+    (ours.dev(), ours.ino()) == (named.dev(), named.ino())
+}
+
+/// Creates a folder that nobody else can write to; one that somebody else could have made is
+/// refused.
+pub(crate) fn private_folder(path: &Path, user: u32) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(path)?;
+    let others_may_write = found.mode() & 0o022 != 0;
+    match found.is_dir() && found.uid() == user && !others_may_write {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "others may write to it",
+        )),
+    }
+}
+
+/// Why this cannot be the project's server.
+#[derive(Debug)]
+pub enum InstanceError {
+    /// There is one.
+    Running {
+        /// Its process.
+        pid: u32,
+    },
+    /// The control socket cannot be opened.
+    Control {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A live process has the pidfile.
+    PidfileHeld {
+        /// `server.pidfile`.
+        path: PathBuf,
+        /// Its process.
+        pid: u32,
+    },
+    /// `server.pidfile` is a file of something else.
+    NoPidfile {
+        /// `server.pidfile`.
+        path: PathBuf,
+    },
+    /// The pidfile cannot be written.
+    Pidfile {
+        /// `server.pidfile`.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl InstanceError {
+    /// The key of project.toml at fault.
+    pub fn key(&self) -> &'static str {
+        match self {
+            InstanceError::Running { .. } | InstanceError::Control { .. } => "server.control",
+            _ => "server.pidfile",
+        }
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            InstanceError::Running { .. } => "`appliance reload` makes it take up changes, `appliance stop` ends it; \
+                 two at once need two `server.control`"
+                .to_owned(),
+            InstanceError::Control { .. } => {
+                "`server.control` says where it is: a folder this user may write to, in at most 107 bytes"
+                    .to_owned()
+            }
+            InstanceError::PidfileHeld { .. } => {
+                "each server needs a pidfile of its own".to_owned()
+            }
+            InstanceError::NoPidfile { path } => format!(
+                "it is not overwritten: choose another path, or remove `{}`",
+                path.display()
+            ),
+            InstanceError::Pidfile { .. } => return None,
+        })
+    }
+}
+
+impl fmt::Display for InstanceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InstanceError::Running { pid } => {
+                write!(f, "this project is being served already, by process {pid}")
+            }
+            InstanceError::Control { path, source } => {
+                write!(
+                    f,
+                    "cannot open the control socket `{}`: {source}",
+                    path.display()
+                )
+            }
+            InstanceError::PidfileHeld { path, pid } => write!(
+                f,
+                "the pidfile `{}` belongs to process {pid}, which is running",
+                path.display()
+            ),
+            InstanceError::NoPidfile { path } => write!(
+                f,
+                "`{}` is no pidfile: it holds something else than a process id",
+                path.display()
+            ),
+            InstanceError::Pidfile { path, source } => {
+                write!(f, "cannot write the pidfile `{}`: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for InstanceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            InstanceError::Control { source, .. } | InstanceError::Pidfile { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_has_one_holder_and_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pid");
+        let held = LockFile::take(&path).unwrap();
+        let pid = std::process::id();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{pid}\n"));
+        assert!(matches!(LockFile::take(&path), Err(Refusal::Held(holder)) if holder == pid));
+        drop(held);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_dead_server_left_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pid");
+        // This process lives, but it has not locked the file.
+        fs::write(&path, format!("{}\nand more", "4711")).unwrap();
+        assert!(matches!(LockFile::take(&path), Err(Refusal::Foreign)));
+        fs::write(&path, "4711\n").unwrap();
+        let held = LockFile::take(&path).unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            format!("{}\n", std::process::id())
+        );
+        drop(held);
+    }
+
+    #[test]
+    fn files_of_something_else_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("thesis.tex");
+        fs::write(&path, "\\documentclass{article}").unwrap();
+        assert!(matches!(LockFile::take(&path), Err(Refusal::Foreign)));
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "\\documentclass{article}"
+        );
+    }
+
+    #[test]
+    fn folders_that_others_may_write_to_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let user = crate::sys::user();
+        let folder = parent.path().join("run");
+        private_folder(&folder, user).unwrap();
+        private_folder(&folder, user).unwrap();
+        assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
+        assert!(private_folder(&folder, user + 1).is_err());
+        fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        assert!(private_folder(&folder, user).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! What passes over the control socket: one request, then answers until one of them is the last.
+//! One JSON object a line each; `docs/control.md` describes them for others.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What is asked of a running server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "command")]
+pub enum Request {
+    /// How it fares.
+    Status,
+    /// Read everything anew.
+    Reload,
+    /// Finish what runs within `server.stop_timeout`, and end; asked again, end at once.
+    Stop,
+    /// The same, but never at once.
+    Quit,
+}
+
+/// What the server says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Answer {
+    /// What is being done; more follows.
+    Progress {
+        /// A line.
+        text: String,
+    },
+    /// It is done.
+    Done {
+        /// A line.
+        text: String,
+    },
+    /// It could not be done.
+    Failed {
+        /// As a command's exit status.
+        exit_status: u8,
+        /// Lines, as people read them.
+        text: String,
+    },
+    /// To [`Request::Status`].
+    Status {
+        /// All of it.
+        status: Box<Status>,
+    },
+}
+
+/// How a server fares.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the supervisor's binary.
+    pub version: String,
+    /// The supervisor.
+    pub pid: u32,
+    /// The project file.
+    pub project: PathBuf,
+    /// `starting`, `serving`, `reloading` or `stopping`.
+    pub state: String,
+    /// 1, and one more with each reload.
+    pub generation: u64,
+    /// Seconds since the supervisor began.
+    pub uptime: f64,
+    /// `3.11.7 (CPython)`; empty until the first worker is ready.
+    pub python: String,
+    /// Where clients connect to.
+    pub addresses: Vec<SocketAddr>,
+    /// In the order of their slots.
+    pub workers: Vec<WorkerStatus>,
+    /// How often a worker was replaced, by reason.
+    pub replaced: BTreeMap<String, u64>,
+    /// Why the last reload failed, if it did.
+    pub last_failure: Option<String>,
+}
+
+/// How a worker fares.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Its slot, from 1.
+    pub worker: usize,
+    /// Its process.
+    pub pid: u32,
+    /// `starting`, `ready`, `serving` or `draining`.
+    pub state: String,
+    /// What it runs.
+    pub generation: u64,
+    /// Seconds since its process was started.
+    pub uptime: f64,
+    /// Resident memory.
+    pub memory_bytes: u64,
+}

@@ -1,0 +1,70 @@
+//! What the server says of itself.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::event::Event;
+use crate::memory;
+use crate::protocol::{Answer, Request, Status, WorkerStatus};
+use crate::worker::Worker;
+
+impl Status {
+    /// Of a supervisor that has just begun.
+    pub(crate) fn starting(project: &Path, began: Instant) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            project: project.to_owned(),
+            state: "starting".to_owned(),
+            generation: 0,
+            uptime: began.elapsed().as_secs_f64(),
+            python: String::new(),
+            addresses: Vec::new(),
+            workers: Vec::new(),
+            replaced: Default::default(),
+            last_failure: None,
+        }
+    }
+}
+
+impl WorkerStatus {
+    pub(crate) fn of(worker: &Worker) -> WorkerStatus {
+        WorkerStatus {
+            worker: worker.number(),
+            pid: worker.pid,
+            state: worker.state.as_str().to_owned(),
+            generation: worker.generation,
+            uptime: worker.since.elapsed().as_secs_f64(),
+            memory_bytes: memory::resident(worker.pid).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<Status> for Answer {
+    fn from(status: Status) -> Answer {
+        Answer::Status {
+            status: Box::new(status),
+        }
+    }
+}
+
+/// Answers for a server that installs packages or runs hooks and has no master yet.
+pub(crate) async fn answer_while_preparing(
+    events: &mut UnboundedReceiver<Event>,
+    project: &Path,
+    began: Instant,
+) -> Infallible {
+    loop {
+        match events.recv().await {
+            Some(Event::Asked(Request::Status, reply)) => {
+                reply.send(&Status::starting(project, began).into());
+            }
+            Some(Event::Asked(_, reply)) => reply.failed(3, "error: the server is starting\n"),
+            Some(Event::Worker(..) | Event::Prepared(_)) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
