@@ -163,7 +163,8 @@ class Case:
     send: bytes | tuple
     permit: Outcome | tuple
     ours: Outcome | tuple | None = None
-    needs: str | None = None  # "files" or "limit": what a server must have for the case to apply
+    needs: str | None = None  # what a server must have for the case to apply: servers.HAS
+    alone = False
     heads: tuple = ()  # which of its requests are HEAD
     notes: tuple | None = None  # what its application must have noted at the end, no more
     times: int = 1  # how often it must come out right, for what depends on timing
@@ -223,6 +224,7 @@ class Procedure:
     section: str
     run_on: object
     needs: str | None = None
+    alone: bool = False  # on a server of its own, while nothing else runs
     choice: str = ""
     group: str = ""
     number: int = 0

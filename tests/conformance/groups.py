@@ -2,12 +2,16 @@
 
 import dataclasses
 
+import hostile
 import http_connection
 import http_framing
 import http_syntax
+import wsgi_body
+import wsgi_close
 import wsgi_environ
+import wsgi_files
 import wsgi_input
-import wsgi_response
+import wsgi_start
 
 TABLES = {
     "http-framing": http_framing.CASES,
@@ -15,7 +19,8 @@ TABLES = {
     "http-connection": http_connection.CASES,
     "wsgi-environ": wsgi_environ.CASES,
     "wsgi-input": wsgi_input.CASES,
-    "wsgi-response": wsgi_response.CASES,
+    "wsgi-response": [*wsgi_start.CASES, *wsgi_body.CASES, *wsgi_close.CASES, *wsgi_files.CASES],
+    "hostile": hostile.CASES,
 }
 NAMES = list(TABLES)
 

@@ -185,8 +185,8 @@ MAKERS = {"appliance": appliance, "nginx": nginx, "gunicorn": gunicorn, "granian
           "waitress": waitress}
 LABELS = {"appliance": "appliance", "nginx": "nginx + uWSGI", "gunicorn": "gunicorn",
           "granian": "Granian", "waitress": "waitress"}
-# What only some have: static files, a limit for bodies.
-HAS = {"appliance": ("files", "limit"), "nginx": ("files", "limit"), "gunicorn": (),
+# What only some have: static files, a limit for bodies, processes whose memory is looked at.
+HAS = {"appliance": ("files", "limit", "processes"), "nginx": ("files", "limit"), "gunicorn": (),
        "granian": ("files",), "waitress": ("limit",)}
 
 PROJECT = """\

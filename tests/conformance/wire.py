@@ -75,7 +75,7 @@ class Malformed(Exception):
 
 
 class Reader:
-    """Bytes → responses. `heads` tells for each expected response whether its request was HEAD."""
+    """Bytes → responses. `heads` tells for each response whether its request was HEAD."""
 
     def __init__(self, heads=()):
         self.heads = list(heads)

@@ -112,7 +112,7 @@ TYPES = [
           "PEP 3333, Optional Platform-Specific File Handling"),
     Case("wsgi.input_terminated", SECTION, get(b"/environ"), answered(),
          is_told(wsgi__input_terminated=True),
-         choice="wsgi.input ends where the body does, chunked or not, and "
+         choice="`wsgi.input` ends where the body does, chunked or not, and "
                 "`wsgi.input_terminated` says so"),
     holds("start_response is given positionally, and may be called so",
           "callable(start_response)"),
