@@ -11,13 +11,15 @@ use crate::Project;
 /// Everything a worker needs to know, handed over as JSON in an inherited descriptor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkerSpec {
-    /// Number of the worker's slot, from 1.
+    /// Number of the worker's slot, from 1; 0 for a front that has no application.
     pub slot: usize,
     /// The project, checked.
     pub project: Project,
     /// The slot's own sockets (bound, SO_REUSEPORT, non-blocking; listening when it is told to
     /// serve).
     pub listeners: Vec<Listener>,
+    /// The sockets of the other slots, for [`ToWorker::Cover`].
+    pub others: Vec<OtherListener>,
     /// The control socket; none for a worker without a supervisor, which then minds TERM, INT
     /// and QUIT itself.
     pub control: Option<RawFd>,
@@ -31,6 +33,15 @@ pub struct Listener {
     pub address: SocketAddr,
     /// The descriptor.
     pub fd: RawFd,
+}
+
+/// A socket of another slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherListener {
+    /// Its number, from 1.
+    pub slot: usize,
+    /// The socket.
+    pub listener: Listener,
 }
 
 /// Worker to supervisor.
@@ -103,6 +114,12 @@ impl std::fmt::Display for Reason {
 pub enum ToWorker {
     /// Accept connections. (A new generation serves when all of it is ready, and not before.)
     Serve,
+    /// Accept connections of these other slots, too, and of no others any more: their own workers
+    /// are missing.
+    Cover {
+        /// Their numbers, from 1.
+        slots: Vec<usize>,
+    },
     /// Accept no more, finish what runs within `server.stop_timeout`, exit.
     Stop,
 }

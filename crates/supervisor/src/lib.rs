@@ -127,7 +127,7 @@ async fn become_worker(
     instance::leave_pidfile(&loaded.project)?;
     let mut stage = Stage::new(signals, Vec::new())?;
     let generation = Generation::first(loaded, library, &mut stage).await?;
-    let command = generation.launcher.alone(generation.listeners.of_slot(0))?;
+    let command = generation.launcher.alone(&generation.listeners)?;
     let python = generation.launcher.python.clone();
     on_start(&Started {
         project: generation.project(),

@@ -130,6 +130,25 @@ impl Listeners {
         Ok(Lanes { address, sockets })
     }
 
+    /// The sockets of all slots but this one. None where there are very many of them: each worker
+    /// would have them all.
+    pub(crate) fn of_others(&self, slot: Option<usize>) -> Vec<wire::OtherListener> {
+        const MOST: usize = 256;
+        let all: usize = self.addresses.iter().map(|lanes| lanes.sockets.len()).sum();
+        if all > MOST {
+            return Vec::new();
+        }
+        let others = (0..self.slots).filter(|other| Some(*other) != slot);
+        let told = others.flat_map(|other| {
+            let listeners = self.of_slot(other).into_iter();
+            listeners.map(move |listener| wire::OtherListener {
+                slot: other + 1,
+                listener,
+            })
+        });
+        told.collect()
+    }
+
     /// What the worker in `slot` (from 0) is told of its sockets.
     pub(crate) fn of_slot(&self, slot: usize) -> Vec<wire::Listener> {
         let of_address = |lanes: &'_ Lanes| -> Vec<wire::Listener> {

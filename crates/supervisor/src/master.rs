@@ -27,11 +27,13 @@ use crate::lifecycle::{End, State, Step};
 use crate::process::{self, Exit, What, WorkerId};
 use crate::protocol::Request;
 use crate::signals::{Signals, Stop, Wish};
-use crate::worker::Worker;
+use crate::worker::{Role, Worker};
 
+use cover::StandIn;
 use replace::Slot;
 use rollout::{Preparing, Rollout};
 
+mod cover;
 mod replace;
 mod report;
 mod rollout;
@@ -53,6 +55,7 @@ pub(crate) struct Master {
     rollout: Option<Rollout>,
     /// Who asked for a reload during another one, which may have read older files.
     reload_again: Option<Vec<Reply>>,
+    stand_in: Option<StandIn>,
     /// Why the last reload failed, if it did.
     last_failure: Option<String>,
     /// How often workers were replaced, by reason.
@@ -87,6 +90,7 @@ impl Master {
             preparing: None,
             rollout: None,
             reload_again: None,
+            stand_in: None,
             last_failure: None,
             replaced: BTreeMap::new(),
             began,
@@ -160,6 +164,7 @@ impl Master {
                 self.reload(signals, asked);
             }
             self.start_replacements();
+            self.cover_slots();
         }
     }
 
@@ -203,8 +208,9 @@ impl Master {
             // It has been told to go meanwhile.
         } else if self.rollout.as_ref().is_some_and(|rollout| rollout.has(id)) {
             self.advance_rollout();
-        } else if self.slots[worker.slot].successor() == Some(id) {
-            let slot = worker.slot;
+        } else if let Role::Slot(slot) = worker.role
+            && self.slots[slot].successor() == Some(id)
+        {
             self.succeed(slot);
         } else {
             worker.serve();
@@ -220,25 +226,28 @@ impl Master {
             self.give_up_rollout(StartError::Worker(worker.into_failure(exit)));
         } else if worker.state == State::Gone(End::Stopped) {
             worker.report_end(exit);
-        } else if self.slots[worker.slot].successor() == Some(id) {
-            self.successor_failed(&worker, exit);
+        } else if let Role::Slot(slot) = worker.role {
+            match self.slots[slot].successor() == Some(id) {
+                true => self.successor_failed(slot, &worker, exit),
+                false => self.holder_lost(slot, &worker, exit),
+            }
         } else {
-            self.holder_lost(&worker, exit);
+            self.stand_in_lost(&worker, exit);
         }
     }
 
-    fn launch(&mut self, generation: &Generation, slot: usize) -> std::io::Result<WorkerId> {
-        let listeners = generation.listeners.of_slot(slot);
-        let (command, socket) = generation.launcher.supervised(slot, listeners)?;
+    fn launch(&mut self, generation: &Generation, role: Role) -> std::io::Result<WorkerId> {
+        let listeners = &generation.listeners;
+        let (command, socket) = generation.launcher.supervised(role, listeners)?;
         let child = command.spawn()?;
         let pid = child.id().unwrap_or_default();
         self.started += 1;
         let id = WorkerId(self.started);
         let control = process::follow(id, child, socket, self.reporter.clone())?;
-        tracing::debug!(worker = slot + 1, pid, "worker starting");
+        tracing::debug!(worker = role.number(), pid, "worker starting");
         let since = Instant::now();
         let worker = Worker {
-            slot,
+            role,
             generation: generation.number,
             pid,
             state: State::Starting,
@@ -249,6 +258,7 @@ impl Master {
             memory_mb: 0,
             served: false,
             drained: false,
+            covers: Vec::new(),
             failure: None,
         };
         self.workers.insert(id, worker);
@@ -260,12 +270,14 @@ impl Master {
         let workers = self.workers.values().filter_map(|worker| worker.deadline);
         let now = Instant::now();
         let slots = self.slots.iter().filter_map(|slot| slot.next_due(now));
-        workers.chain(slots).min()
+        let stand_in = self.stand_in.as_ref().and_then(StandIn::retires);
+        workers.chain(slots).chain(stand_in).min()
     }
 
     fn mind_the_time(&mut self) {
         let now = Instant::now();
         self.end_the_overdue(now);
+        self.retire_stand_in(now);
         self.launch_due(now);
     }
 

@@ -79,7 +79,7 @@ pub struct Status {
 /// How a worker fares.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkerStatus {
-    /// Its slot, from 1.
+    /// Its slot, from 1; 0 for the front that stands in while no worker can run the application.
     pub worker: usize,
     /// Its process.
     pub pid: u32,

@@ -9,11 +9,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use appliance_project::Project;
-use appliance_project::wire::{Listener, WorkerSpec};
+use appliance_project::wire::WorkerSpec;
 
 use crate::library::Library;
+use crate::listeners::Listeners;
 use crate::python::Environment;
 use crate::sys::{self, Execution, Inheritance};
+use crate::worker::Role;
 
 /// What the interpreter runs, in the order of its statements:
 ///
@@ -50,32 +52,50 @@ impl Launcher {
     /// the start.
     pub(crate) fn supervised(
         &self,
-        slot: usize,
-        listeners: Vec<Listener>,
+        role: Role,
+        listeners: &Listeners,
     ) -> io::Result<(WorkerCommand, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut command = self.command(slot, listeners, Some(theirs.as_raw_fd()))?;
+        let mut command = self.command(role, listeners, Some(theirs.as_raw_fd()))?;
         command.control = Some(theirs);
         Ok((command, ours))
     }
 
     /// The command of a worker that stands alone: it takes this process's place.
-    pub(crate) fn alone(&self, listeners: Vec<Listener>) -> io::Result<WorkerCommand> {
-        self.command(0, listeners, None)
+    pub(crate) fn alone(&self, listeners: &Listeners) -> io::Result<WorkerCommand> {
+        self.command(Role::Slot(0), listeners, None)
     }
 
     fn command(
         &self,
-        slot: usize,
-        listeners: Vec<Listener>,
+        role: Role,
+        listeners: &Listeners,
         control: Option<RawFd>,
     ) -> io::Result<WorkerCommand> {
-        let number = slot + 1;
-        let mut keep: Vec<RawFd> = listeners.iter().map(|listener| listener.fd).collect();
+        let mut project = self.project.clone();
+        let file = self.project.file.display();
+        let (slot, own, label) = match role {
+            Role::Slot(slot) => {
+                let label = format!("appliance: worker {} of {file}", slot + 1);
+                (Some(slot), listeners.of_slot(slot), label)
+            }
+            Role::StandIn => {
+                project.python.application = None;
+                let label = format!("appliance: front without application of {file}");
+                (None, Vec::new(), label)
+            }
+        };
+        let others = match control {
+            Some(_) => listeners.of_others(slot),
+            None => Vec::new(),
+        };
+        let mut keep: Vec<RawFd> = own.iter().map(|listener| listener.fd).collect();
+        keep.extend(others.iter().map(|other| other.listener.fd));
         let spec = WorkerSpec {
-            slot: number,
-            project: self.project.clone(),
-            listeners,
+            slot: role.number(),
+            project,
+            listeners: own,
+            others,
             control,
         };
         let mut file = sys::memory_file(c"appliance_worker_spec", Execution::Denied)?;
@@ -83,10 +103,6 @@ impl Launcher {
         keep.extend([self.library.fd(), file.as_raw_fd()]);
         keep.extend(control);
 
-        let label = format!(
-            "appliance: worker {number} of {}",
-            self.project.file.display()
-        );
         let mut command = Command::new(&self.python);
         command
             .args(["-c", BOOT, &label])

@@ -9,10 +9,28 @@ use crate::lifecycle::{End, State, Step};
 use crate::memory;
 use crate::process::{Control, Exit};
 
+/// What a worker is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// To serve in this slot, from 0.
+    Slot(usize),
+    /// To answer files, and 503 for the application, while no worker can run that.
+    StandIn,
+}
+
+impl Role {
+    /// As people and the log count: from 1; 0 is the stand-in.
+    pub(crate) fn number(self) -> usize {
+        match self {
+            Role::Slot(slot) => slot + 1,
+            Role::StandIn => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// From 0.
-    pub(crate) slot: usize,
+    pub(crate) role: Role,
     pub(crate) generation: u64,
     pub(crate) pid: u32,
     pub(crate) state: State,
@@ -28,14 +46,16 @@ pub(crate) struct Worker {
     pub(crate) served: bool,
     /// Whether it said that every request was finished.
     pub(crate) drained: bool,
+    /// Other slots, from 0, whose connections it accepts.
+    pub(crate) covers: Vec<usize>,
     /// Why it says it cannot serve.
     pub(crate) failure: Option<WorkerFailure>,
 }
 
 impl Worker {
-    /// As people and the log count.
+    /// See [`Role::number`].
     pub(crate) fn number(&self) -> usize {
-        self.slot + 1
+        self.role.number()
     }
 
     /// Lets it accept connections.
@@ -43,6 +63,15 @@ impl Worker {
         self.control.send(&ToWorker::Serve);
         self.state = self.state.after(Step::ToldToServe);
         self.served = true;
+    }
+
+    /// Lets it accept connections of other slots, from 0: of these, and of no others any more.
+    pub(crate) fn cover(&mut self, slots: Vec<usize>) {
+        if self.covers != slots {
+            let numbers = slots.iter().map(|slot| slot + 1).collect();
+            self.control.send(&ToWorker::Cover { slots: numbers });
+            self.covers = slots;
+        }
     }
 
     /// Lets it finish what it does, for `grace`. One that is still importing has nothing to

@@ -8,6 +8,8 @@ use appliance_project::wire::{FromWorker, ToWorker};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::cover::Covers;
+
 /// Tells the supervisor, if there is one. One that is gone takes this worker with it anyway.
 pub(crate) fn tell(control: Option<&UnixStream>, message: &FromWorker) {
     if let Some(mut control) = control
@@ -68,9 +70,15 @@ impl Orders {
         }
     }
 
-    /// Resolves when the worker is to stop.
-    pub(crate) async fn stop(&mut self) {
-        while self.next().await != ToWorker::Stop {}
+    /// Resolves when the worker is to stop; obeys what else is said.
+    pub(crate) async fn stop(&mut self, covers: &mut Covers) {
+        loop {
+            match self.next().await {
+                ToWorker::Stop => return covers.stop(),
+                ToWorker::Cover { slots } => covers.set(&slots),
+                ToWorker::Serve => {}
+            }
+        }
     }
 
     async fn next(&mut self) -> ToWorker {

@@ -6,6 +6,7 @@
 //! the pool's Python threads.
 
 mod control;
+mod cover;
 mod life;
 mod memory;
 mod process;

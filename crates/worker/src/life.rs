@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use tokio::runtime::Runtime;
 
 use crate::control::{self, Orders, StopSignals};
+use crate::cover::Covers;
 use crate::process;
 use crate::recycling::Bounds;
 use crate::replacement::Replacement;
@@ -64,9 +65,14 @@ fn start_and_serve(
         slot,
         project,
         listeners,
+        others,
         ..
     } = assignment;
-    appliance_log::start(format!("worker {slot}"), project.server.log_level.as_str());
+    let name = match slot {
+        0 => "front".to_owned(),
+        slot => format!("worker {slot}"),
+    };
+    appliance_log::start(name, project.server.log_level.as_str());
     std::env::set_current_dir(&project.python.chdir).map_err(|error| {
         Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
     })?;
@@ -96,6 +102,7 @@ fn start_and_serve(
     py.detach(|| {
         let grace = project.server.stop_timeout;
         let outbox = pool.outbox();
+        let mut covers = Covers::new(&project, &pool, others);
         let front = Front::new(&project, pool, crate::memory::give_back);
         let (asked_at, left) = runtime
             .block_on(async {
@@ -109,11 +116,12 @@ fn start_and_serve(
                 let bounds = Bounds::new(&project.python.recycling);
                 tokio::spawn(async move { bounds.watch(&replacement).await });
                 let stop = async {
-                    orders.stop().await;
+                    orders.stop(&mut covers).await;
                     asked_at = Instant::now();
                 };
                 let left = appliance_front::serve(Arc::clone(&front), listeners, stop, grace).await;
-                left.map(|left| (asked_at, left))
+                let left = left? + covers.left().await;
+                Ok::<_, std::io::Error>((asked_at, left))
             })
             .map_err(|error| Failure::new("site.listen", format!("cannot serve: {error}")))?;
         // What still waits for a client that is gone ends with the runtime's tasks.

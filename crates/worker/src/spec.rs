@@ -13,6 +13,8 @@ pub(crate) struct Assignment {
     pub(crate) slot: usize,
     pub(crate) project: Project,
     pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
+    /// Those of other slots, with the slot.
+    pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
     pub(crate) control: Option<UnixStream>,
 }
 
@@ -27,6 +29,14 @@ impl Assignment {
                 .listeners
                 .iter()
                 .map(|listener| (listener.address, TcpListener::from(adopt(listener.fd))))
+                .collect(),
+            others: spec
+                .others
+                .iter()
+                .map(|other| {
+                    let listener = TcpListener::from(adopt(other.listener.fd));
+                    (other.slot, other.listener.address, listener)
+                })
                 .collect(),
             control: spec.control.map(|fd| UnixStream::from(adopt(fd))),
         })

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use appliance_project::wire::Reason;
 
 use super::Master;
-use crate::lifecycle::{BackOff, State};
+use crate::lifecycle::{BackOff, End, State};
 use crate::process::{Exit, WorkerId};
-use crate::worker::Worker;
+use crate::worker::{Role, Worker};
 
 /// A worker's place: the sockets that it and its successors accept from.
 #[derive(Debug, Default)]
@@ -45,6 +45,10 @@ impl Slot {
         }
     }
 
+    pub(super) fn holder(&self) -> Option<WorkerId> {
+        self.holder
+    }
+
     pub(super) fn successor(&self) -> Option<WorkerId> {
         self.replacement.as_ref()?.successor
     }
@@ -70,7 +74,10 @@ impl Master {
         let Some(worker) = self.workers.get(&id) else {
             return;
         };
-        let Some(slot) = self.slots.get_mut(worker.slot) else {
+        let Role::Slot(slot) = worker.role else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(slot) else {
             return;
         };
         if worker.state != State::Serving || slot.holder != Some(id) {
@@ -115,7 +122,7 @@ impl Master {
 
     fn start_successor(&mut self, slot: usize, reason: Reason) {
         let generation = Arc::clone(&self.generation);
-        let launched = self.launch(&generation, slot);
+        let launched = self.launch(&generation, Role::Slot(slot));
         let Some(replacement) = &mut self.slots[slot].replacement else {
             return;
         };
@@ -158,21 +165,21 @@ impl Master {
     }
 
     /// The predecessor serves on.
-    pub(super) fn successor_failed(&mut self, successor: &Worker, exit: Exit) {
+    pub(super) fn successor_failed(&mut self, slot: usize, successor: &Worker, exit: Exit) {
         let lifetime = successor.since.elapsed();
-        if let Some(replacement) = &mut self.slots[successor.slot].replacement {
+        if let Some(replacement) = &mut self.slots[slot].replacement {
             let cause = match &successor.failure {
                 Some(failure) => failure.to_string(),
                 None => exit.to_string(),
             };
-            replacement.fail(successor.slot, &cause, lifetime);
+            replacement.fail(slot, &cause, lifetime);
         }
     }
 
     /// The slot's holder has died.
-    pub(super) fn holder_lost(&mut self, worker: &Worker, exit: Exit) {
+    pub(super) fn holder_lost(&mut self, number: usize, worker: &Worker, exit: Exit) {
         *self.replaced.entry("crash").or_default() += 1;
-        let slot = &mut self.slots[worker.slot];
+        let slot = &mut self.slots[number];
         let replacement = slot.replacement.take();
         // Its successor is on the way already.
         slot.holder = replacement.and_then(|replacement| replacement.successor);
@@ -185,6 +192,9 @@ impl Master {
             }
         };
         worker.report_loss(exit, wait);
+        if worker.state == State::Gone(End::NeverReady) || wait > Duration::ZERO {
+            self.stand_in_if_needed();
+        }
     }
 
     /// Starts holders in slots that have waited long enough.
@@ -197,7 +207,7 @@ impl Master {
                 continue;
             }
             self.slots[slot].due = None;
-            match self.launch(&generation, slot) {
+            match self.launch(&generation, Role::Slot(slot)) {
                 Ok(id) => self.slots[slot].holder = Some(id),
                 Err(error) => {
                     let wait = self.slots[slot].back_off.after_death(Duration::ZERO);

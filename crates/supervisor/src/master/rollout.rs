@@ -25,6 +25,7 @@ use crate::process::WorkerId;
 use crate::signals::Signals;
 use crate::stage::Stage;
 use crate::sys;
+use crate::worker::Role;
 
 /// Exit statuses of `appliance reload`: those of `appliance serve`.
 const BAD_PROJECT: u8 = 1;
@@ -168,7 +169,10 @@ impl Master {
         {
             let generation = Arc::clone(&rollout.generation);
             let slot = rollout.members.len();
-            match (self.launch(&generation, slot), &mut self.rollout) {
+            match (
+                self.launch(&generation, Role::Slot(slot)),
+                &mut self.rollout,
+            ) {
                 (Ok(id), Some(rollout)) => rollout.members.push(id),
                 (Ok(_), None) => {}
                 (Err(source), _) => self.give_up_rollout(StartError::Launch {
@@ -217,6 +221,7 @@ impl Master {
         }
         self.slots = rollout.members.iter().copied().map(Slot::held_by).collect();
         self.generation = rollout.generation;
+        self.stand_in = None;
         if !rollout.first {
             self.report_reload(&rollout.asked, rollout.began);
         }
