@@ -6,9 +6,11 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Appliance, Connection, Project, eventually};
+use support::{Appliance, Connection, Load, Project, Question, eventually, is_running};
 
 const TIMEOUTS: &str = include_str!("apps/timeouts.py");
+
+const NEIGHBOURS: [Question; 2] = [("/fine", "fine"), ("/drops", "drop drop drop ")];
 
 fn site(settings: &str) -> Appliance {
     Project::wsgi_with(&format!("request_timeout = \"2s\"\n{settings}"), TIMEOUTS).start()
@@ -133,9 +135,84 @@ fn one_that_keeps_the_gil_gets_504_all_the_same() {
         entry.contains("it keeps the GIL, so no other request of this worker gets on\nStack (most recent call first):\n"),
         "{entry}"
     );
-    assert!(entry.contains("app.py\", line 37 in keep_gil\n"), "{entry}");
+    assert!(
+        entry.contains("app.py\", line 36 in backtrack\n"),
+        "{entry}"
+    );
     // Nobody else has failed when it is over.
     assert_eq!(site.get("/fine").text(), "fine");
+}
+
+#[test]
+fn a_thread_that_does_not_come_back_costs_its_worker_and_no_other_request() {
+    let settings = "processes = 2\nthreads = 3\ntimeout_grace = \"1s\"";
+    for path in ["/sleep?40", "/swallow"] {
+        let site = site(settings);
+        let load = Load::start(site.address(), &NEIGHBOURS);
+        let workers = site.workers();
+        times_out(&site, path);
+        site.wait_for_log("s after it was given up, and its thread is lost: GET /s");
+        site.wait_for_log("worker replaced; it drains worker=");
+        let replaced = Instant::now();
+        // It does not wait for what will not come back.
+        eventually("end of the worker", || {
+            workers
+                .iter()
+                .any(|worker| !is_running(*worker))
+                .then_some(())
+        });
+        assert!(replaced.elapsed() < Duration::from_secs(10));
+        let counted = load.stop();
+        assert!(
+            counted.failed.is_empty() && counted.answered > 200,
+            "{counted:?}"
+        );
+        let log = site.log();
+        assert!(log.contains(" reason=stuck "), "{log}");
+        assert!(
+            !log.contains("unfinished") && !log.contains("died"),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn while_one_keeps_the_gil_the_others_wait_and_none_fails() {
+    let site = site("processes = 2\nthreads = 3\ntimeout_grace = \"60s\"");
+    let load = Load::start(site.address(), &NEIGHBOURS);
+    times_out(&site, "/keep-gil?4");
+    site.wait_for_log("it keeps the GIL, so no other request of this worker gets on");
+    site.wait_for_log("worker replaced; it drains worker=");
+    site.wait_for_log("a request that had been given up has ended after ");
+    // Those whose connection was in that worker waited for it.
+    let counted = load.stop();
+    assert!(
+        counted.failed.is_empty() && counted.answered > 50,
+        "{counted:?}"
+    );
+    let log = site.log();
+    assert_eq!(
+        log.matches(" a request took longer than ").count(),
+        1,
+        "{log}"
+    );
+    assert!(log.contains(" reason=stuck "), "{log}");
+}
+
+#[test]
+fn one_that_keeps_the_gil_has_its_worker_replaced_before_it_times_out() {
+    let settings = "request_timeout = \"60s\"\nthreads = 2\ntimeout_grace = \"1s\"";
+    let site = Project::wsgi_with(settings, TIMEOUTS).start();
+    let mut keeper = ask(&site, "/keep-gil?4");
+    site.wait_for_log("a request has kept the GIL for 1 s, so no other request of this worker gets on: GET /keep-gil?4 (request ");
+    site.wait_for_log("worker replaced; it drains worker=1 reason=stuck ");
+    let began = Instant::now();
+    assert_eq!(site.get("/fine").text(), "fine");
+    assert!(began.elapsed() < Duration::from_secs(1));
+    // It had its time, and is answered.
+    assert_eq!(keeper.response().text(), "fine");
+    let log = site.log();
+    assert!(log.contains("app.py\", line 36 in backtrack\n"), "{log}");
 }
 
 #[test]

@@ -30,13 +30,21 @@ def sleep(environ, start_response):
     return fine(environ, start_response)
 
 
+def backtrack(length):
+    # Keeps the GIL; each more "a" doubles the time.
+    began = time.thread_time()
+    re.match("(a|a)*b", "a" * length)
+    return time.thread_time() - began
+
+
 def keep_gil(environ, start_response):
-    # Some seconds in C; each more "a" doubles it.
-    began = time.monotonic()
-    for length in range(20, 40):
-        re.match("(a|a)*b", "a" * length)
-        if time.monotonic() - began > float(environ["QUERY_STRING"]):
-            break
+    length, took = 16, 0.0
+    while took < 0.02:
+        length += 1
+        took = backtrack(length)
+    while took < float(environ["QUERY_STRING"]):
+        length, took = length + 1, took * 2
+    backtrack(length)
     return fine(environ, start_response)
 
 
@@ -67,6 +75,13 @@ def drip(environ, start_response):
     for _ in range(8):
         yield b"drop "
         time.sleep(0.5)
+
+
+def drops(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(3):
+        yield b"drop "
+        time.sleep(0.01)
 
 
 def flood(environ, start_response):

@@ -16,6 +16,7 @@ mod exchange;
 mod file_wrapper;
 mod input;
 mod outbox;
+mod overdue;
 mod pool;
 mod post;
 mod queue;

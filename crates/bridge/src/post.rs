@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use crate::call::{Call, Label};
-use crate::exchange::{Exchange, GivenUp};
+use crate::exchange::Exchange;
+use crate::overdue::Overdue;
 use crate::queue::lock;
 use crate::sys::{self, ThreadId};
 
@@ -26,21 +27,24 @@ pub(crate) struct Running {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) began: Instant,
     pub(crate) timeout: Duration,
-    /// What the application had sent when it was last looked at, and when that last changed.
-    pub(crate) sent: (u32, Instant),
+    /// What the application had sent when it was last looked at.
+    sent: u32,
+    /// When that last changed, or when the clock was set for another reason.
+    idle_since: Instant,
+    /// How much its clock was put back.
+    spared: Duration,
     pub(crate) stage: Stage,
 }
 
 /// How far the ladder was climbed.
-#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Stage {
     InTime,
     /// The client has its answer since then; the exception waits for the GIL.
-    Overdue(Instant, GivenUp),
-    /// The same, and the stack was logged without the GIL.
-    Logged(Instant, GivenUp),
+    Overdue(Instant, Arc<Overdue>),
+    /// The same, and the GIL is not to be had.
+    NoGil(Instant, Arc<Overdue>),
     /// The exception was raised in the thread then.
-    Struck(Instant),
+    Struck(Instant, Arc<Overdue>),
     /// The thread did not come back.
     Lost,
 }
@@ -83,7 +87,9 @@ impl Post {
             exchange: Arc::clone(&call.exchange),
             began: at,
             timeout,
-            sent: (0, at),
+            sent: 0,
+            idle_since: at,
+            spared: Duration::ZERO,
             stage: Stage::InTime,
         };
         *lock(&self.running) = Some(running);
@@ -95,13 +101,13 @@ impl Post {
     /// Whoever raises it holds the GIL, as the caller does here, so none can come in between.
     pub(crate) fn end(&self, py: Python<'_>) -> Option<Latecomer> {
         let running = lock(&self.running).take()?;
-        if running.stage == Stage::InTime {
+        if matches!(running.stage, Stage::InTime) {
             return None;
         }
         ThreadId::of_this_thread().set_async_exception(py, None);
         Some(Latecomer {
             took: running.began.elapsed(),
-            was_lost: running.stage == Stage::Lost,
+            was_lost: matches!(running.stage, Stage::Lost),
             label: running.label,
         })
     }
@@ -120,22 +126,36 @@ impl Post {
         self.look(send) == Some(true)
     }
 
+    /// Processor time that the thread has taken; none without a call.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let time = self.look(|_| ()).and_then(|()| self.thread()?.cpu_time());
+        time.unwrap_or_default()
+    }
+
     /// Whether the thread is lost.
     pub(crate) fn is_lost(&self) -> bool {
-        self.look(|running| running.stage == Stage::Lost) == Some(true)
+        self.look(|running| matches!(running.stage, Stage::Lost)) == Some(true)
     }
 }
 
 impl Running {
-    /// Since when the application has sent nothing, or computes without having been waited for.
-    /// A wait for a slow client is none of its own.
-    pub(crate) fn idle_since(&mut self, now: Instant) -> Instant {
+    /// For how long the application has sent nothing. A wait for a slow client is none of its
+    /// own.
+    pub(crate) fn idle_for(&mut self, now: Instant) -> Duration {
         match self.exchange.sent() {
-            Some(sent) if sent == self.sent.0 => {}
-            Some(sent) => self.sent = (sent, now),
-            None => self.sent.1 = now,
+            Some(sent) if sent == self.sent => {}
+            Some(sent) => (self.sent, self.idle_since) = (sent, now),
+            None => self.idle_since = now,
         }
-        self.sent.1
+        now.saturating_duration_since(self.idle_since)
+    }
+
+    /// Puts its clock back by `time`, in which another call kept the GIL; by `most` in sum, so that
+    /// its client has an answer some day.
+    pub(crate) fn spare(&mut self, time: Duration, most: Duration) {
+        let time = time.min(most.saturating_sub(self.spared));
+        self.spared += time;
+        self.idle_since += time;
     }
 
     /// Whether it is the call of this exchange.

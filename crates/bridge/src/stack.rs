@@ -5,6 +5,7 @@
 //! which needs no GIL. That is for this case only: a thread that executes bytecode could be
 //! interrupted while its frames are being linked.
 
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -15,6 +16,8 @@ use pyo3::types::PyDict;
 
 use crate::sys::{self, ThreadId};
 
+/// Frames that are shown, from the innermost: the rest of an endless recursion says no more.
+const DEEPEST: usize = 200;
 /// How long a thread may take to begin: it may have to wait for a processor.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// A stack is whole when nothing came for so long: its end is not marked.
@@ -22,24 +25,66 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Bounds what is read: `faulthandler` writes up to 100 frames.
 const LONGEST: usize = 64 * 1024;
 
-/// The stack as Python prints it, without the final line break; none if the thread runs no
-/// Python, or that is not to be had.
-pub(crate) fn of_thread(py: Python<'_>, thread: ThreadId) -> Option<String> {
-    let lines = || -> PyResult<Vec<String>> {
-        let frames = py.import("sys")?.call_method0("_current_frames")?;
-        let frame = frames.get_item(thread.ident())?;
-        py.import("traceback")?
-            .call_method1("format_stack", (frame,))?
-            .extract()
-    };
-    let mut lines = lines().ok()?;
+/// A line of a stack.
+pub(crate) struct Frame {
+    file: String,
+    line: u32,
+    function: String,
+}
+
+/// The frames of a thread, the innermost first; none if it runs no Python, or they are not to be
+/// had. Executes no bytecode, so the GIL is kept all the while, and that is not long.
+pub(crate) fn of_thread(py: Python<'_>, thread: ThreadId) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    // What could be had until an error is better than nothing.
+    let _: PyResult<()> = (|| {
+        let all = py.import("sys")?.call_method0("_current_frames")?;
+        let mut next = Some(all.get_item(thread.ident())?);
+        while let Some(frame) = next.filter(|_| frames.len() < DEEPEST) {
+            let code = frame.getattr("f_code")?;
+            frames.push(Frame {
+                file: code.getattr("co_filename")?.extract()?,
+                line: frame.getattr("f_lineno")?.extract().unwrap_or_default(),
+                function: code.getattr("co_name")?.extract()?,
+            });
+            next = frame.getattr("f_back")?.extract()?;
+        }
+        Ok(())
+    })();
     // How `threading` came to call us is the same each time.
-    let ours = lines
-        .iter()
-        .take_while(|line| line.contains("/threading.py\", line "));
-    lines.drain(..ours.count());
-    let text = format!("Stack (most recent call last):\n{}", lines.concat());
-    Some(text.trim_end().to_owned())
+    while frames
+        .last()
+        .is_some_and(|frame| frame.file.ends_with("/threading.py"))
+    {
+        frames.pop();
+    }
+    frames
+}
+
+/// The stack as Python prints it, without the final line break. Reads the lines of source, which
+/// needs no GIL.
+pub(crate) fn print(frames: &[Frame]) -> String {
+    let mut text = "Stack (most recent call last):".to_owned();
+    for Frame {
+        file,
+        line,
+        function,
+    } in frames.iter().rev()
+    {
+        let _ = write!(text, "\n  File \"{file}\", line {line}, in {function}");
+        if let Some(source) = source(file, *line) {
+            let _ = write!(text, "\n    {source}");
+        }
+    }
+    text
+}
+
+fn source(file: &str, line: u32) -> Option<String> {
+    let text = std::fs::read(file).ok()?;
+    let index = usize::try_from(line).ok()?.checked_sub(1)?;
+    let line = text.split(|byte| *byte == b'\n').nth(index)?;
+    let line = String::from_utf8_lossy(line).trim().to_owned();
+    (!line.is_empty()).then_some(line)
 }
 
 /// Where threads show their stacks when they are sent the signal.

@@ -1,18 +1,20 @@
 //! The second rung: an exception in just the thread that runs an overdue request.
 //!
 //! Raising it needs the GIL, which the overdue request may keep: so it is a thread of its own that
-//! waits for it, and the watch goes on.
+//! waits for it, and the watch goes on. How long it waits tells the watch whether the GIL is to be
+//! had ([`Striker::gil_kept_since`]).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 
+use crate::overdue::Overdue;
 use crate::post::{Post, Stage};
-use crate::stack;
-use crate::watch::Overdue;
+use crate::stack::{self, Frame};
 
 pyo3::create_exception!(
     appliance,
@@ -24,62 +26,96 @@ pyo3::create_exception!(
      this one. `finally` and `with` do what they are for."
 );
 
-/// Hands overdue requests to the striking thread.
-pub(crate) struct Striker(Sender<Overdue>);
+/// The watch's end of the striking thread.
+pub(crate) struct Striker {
+    errands: Sender<Errand>,
+    /// When it was last sent for the GIL, until it has had it.
+    sent: Option<Instant>,
+    has_had_it: Arc<AtomicBool>,
+}
+
+enum Errand {
+    Strike(Arc<Overdue>),
+    /// Take the GIL, and leave it.
+    TakeGil,
+}
 
 impl Striker {
-    /// Starts the thread, which ends with the last of the handles.
+    /// Starts the thread, which ends with the handle.
     ///
     /// # Errors
     /// When the system has no thread left.
     pub(crate) fn start(posts: Arc<[Post]>) -> std::io::Result<Self> {
-        let (sender, receiver) = channel();
+        let (errands, receiver) = channel();
+        let has_had_it = Arc::new(AtomicBool::new(false));
+        let had = Arc::clone(&has_had_it);
         std::thread::Builder::new()
             .name("appliance-strike".to_owned())
-            .spawn(move || strike_all(&posts, &receiver))?;
-        Ok(Striker(sender))
+            .spawn(move || run_errands(&posts, &receiver, &had))?;
+        Ok(Striker {
+            errands,
+            sent: None,
+            has_had_it,
+        })
     }
 
-    pub(crate) fn strike(&self, overdue: Overdue) {
-        // Gone only with the process.
-        let _ = self.0.send(overdue);
+    /// Ends the request, as soon as the GIL is to be had.
+    pub(crate) fn strike(&self, overdue: Arc<Overdue>) {
+        // Nobody is there only while the process ends.
+        let _ = self.errands.send(Errand::Strike(overdue));
     }
-}
 
-fn strike_all(posts: &[Post], overdue: &Receiver<Overdue>) {
-    while let Ok(overdue) = overdue.recv() {
-        // None while the interpreter ends: then nobody waits for the request either.
-        let Some(()) = Python::try_attach(|py| strike(py, &posts[overdue.place], &overdue)) else {
-            return;
-        };
-    }
-}
-
-fn strike(py: Python<'_>, post: &Post, overdue: &Overdue) {
-    let Some(thread) = post.thread() else { return };
-    let runs_it = || post.look(|running| running.is(&overdue.exchange)) == Some(true);
-    // From the look to the frames no bytecode is executed, so the GIL is kept: they are this
-    // request's.
-    let stack = match runs_it() {
-        true => stack::of_thread(py, thread),
-        false => None,
-    };
-    let logged = post.look(|running| {
-        if !running.is(&overdue.exchange) {
-            return false;
+    /// Finds out whether the GIL is to be had: see [`gil_kept_since`](Self::gil_kept_since).
+    pub(crate) fn try_gil(&mut self, now: Instant) {
+        if self.sent.is_none() && self.errands.send(Errand::TakeGil).is_ok() {
+            self.sent = Some(now);
         }
-        let logged = matches!(running.stage, Stage::Logged(..));
-        if running.stage != Stage::Lost {
-            running.stage = Stage::Struck(Instant::now());
+    }
+
+    /// Since when the GIL was tried for and not to be had.
+    pub(crate) fn gil_kept_since(&mut self) -> Option<Instant> {
+        if self.has_had_it.swap(false, Ordering::Relaxed) {
+            self.sent = None;
+        }
+        self.sent
+    }
+}
+
+fn run_errands(posts: &[Post], errands: &Receiver<Errand>, has_had_gil: &AtomicBool) {
+    while let Ok(errand) = errands.recv() {
+        match errand {
+            Errand::TakeGil => {
+                Python::try_attach(|_| has_had_gil.store(true, Ordering::Relaxed));
+            }
+            Errand::Strike(overdue) => {
+                let post = &posts[overdue.place];
+                // None while the interpreter ends: nobody waits for the request any more.
+                let struck = Python::try_attach(|py| strike(py, post, &overdue));
+                if let Some(stack) = struck {
+                    overdue.report(&stack.map_or_else(
+                        || "it has ended meanwhile".to_owned(),
+                        |frames| stack::print(&frames),
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// Raises the exception if the request still runs; returns where it is.
+fn strike(py: Python<'_>, post: &Post, overdue: &Arc<Overdue>) -> Option<Vec<Frame>> {
+    let thread = post.thread()?;
+    // From here to the exception no bytecode is executed, so the GIL is kept, and the frames are
+    // this request's.
+    let frames = stack::of_thread(py, thread);
+    post.look(|running| {
+        if !running.is(&overdue.exchange) {
+            return None;
+        }
+        if !matches!(running.stage, Stage::Lost) {
+            running.stage = Stage::Struck(Instant::now(), Arc::clone(overdue));
         }
         thread.set_async_exception(py, Some(py.get_type::<RequestTimeout>().as_any()));
-        logged
-    });
-    match (logged, stack) {
-        (Some(true), _) => {}
-        (Some(false), Some(stack)) => overdue.report(&stack),
-        (Some(false), None) => overdue.report("its stack is not to be had"),
-        (None, Some(stack)) => overdue.report(&stack),
-        (None, None) => overdue.report("it ended just then"),
-    }
+        Some(frames)
+    })?
 }

@@ -8,8 +8,12 @@
 //! 2. Python's stack goes to the log, and [`RequestTimeout`](crate::strike::RequestTimeout) is
 //!    raised in the thread (`strike`). If the GIL is not to be had, the stack is had without it
 //!    (`stack`), and the worker asks to be replaced: no other request in it gets on.
+//!    Those which stand still because another call keeps the GIL are spared: their clocks stand,
+//!    for `timeout_grace` at most.
 //! 3. A thread that has not come back `timeout_grace` later is lost: the worker asks to be
 //!    replaced.
+//!
+//! A call that keeps the GIL for `timeout_grace` has its worker replaced, however long it may take.
 //!
 //! What the timeout covers: the time in which the application is at work and its client waits for
 //! the next bytes. Not the queue, which has its own bound: a request that waited long has not less
@@ -24,8 +28,9 @@ use appliance_gateway::GatewayError;
 use appliance_project::wire::Reason;
 use pyo3::prelude::*;
 
-use crate::call::{Call, Label};
-use crate::exchange::{Exchange, GivenUp};
+use crate::call::Call;
+use crate::exchange::Exchange;
+use crate::overdue::Overdue;
 use crate::post::{Post, Running, Stage};
 use crate::queue::Queue;
 use crate::stack::Mirror;
@@ -35,7 +40,12 @@ use crate::strike::Striker;
 const TICK: Duration = Duration::from_millis(200);
 /// How often it looks else. No timeout is shorter, so none can be missed.
 const IDLE_TICK: Duration = Duration::from_secs(1);
-/// A thread that wants the GIL has it within some 5 ms for each that competes.
+/// A call that has sent nothing for so long may keep the GIL. Few do: seeing whether it is to be
+/// had costs those at work a switch.
+const SLOW: Duration = Duration::from_millis(400);
+/// Processor time between two looks that one who waits for the GIL does not take.
+const COMPUTES: Duration = Duration::from_millis(10);
+/// Who wants the GIL has it within some 5 ms for each that competes: in a fifth of this.
 const GIL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks the supervisor for a successor.
@@ -60,24 +70,31 @@ struct Look {
     limits: Limits,
     ask: AskReplacement,
     striker: Option<Striker>,
+    last: Instant,
+    /// While the GIL is kept: the processor time of each thread at the last look.
+    cpu: Vec<Duration>,
+    /// And which of them compute; empty as long as none is known to.
+    computes: Vec<bool>,
+    /// The time without the GIL that the log has told of, by its beginning.
+    told: Option<Instant>,
     mirror: Result<Mirror, String>,
-}
-
-/// A request that was given up.
-pub(crate) struct Overdue {
-    pub(crate) place: usize,
-    pub(crate) exchange: Arc<Exchange>,
-    label: Label,
-    given_up: GivenUp,
-    timeout: Duration,
-    age: Duration,
 }
 
 /// What a look at a post has found.
 enum Found {
-    Overdue(Overdue),
-    KeepsGil(Overdue),
-    Lost(Label),
+    Overdue(Arc<Overdue>),
+    /// The exception cannot be raised.
+    NoGil(Arc<Overdue>),
+    Lost(Arc<Overdue>),
+}
+
+/// What holds for all posts at one look.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Instant,
+    grace: Duration,
+    /// For how long the GIL was not to be had.
+    gil_kept: Duration,
 }
 
 impl Watch {
@@ -99,6 +116,10 @@ impl Watch {
             limits,
             ask,
             striker: None,
+            last: Instant::now(),
+            cpu: Vec::new(),
+            computes: Vec::new(),
+            told: None,
             mirror,
         };
         let ended = Arc::new(AtomicBool::new(false));
@@ -128,65 +149,140 @@ impl Drop for Watch {
 impl Look {
     /// One look at everything; returns how long the next may wait.
     fn around(&mut self, now: Instant) -> Duration {
-        let mut busy = self.turn_away_waiting(now);
-        let grace = self.limits.grace;
+        let waiting = self.turn_away_waiting(now);
+        let kept_since = self.striker.as_mut().and_then(Striker::gil_kept_since);
+        let moment = Moment {
+            now,
+            grace: self.limits.grace,
+            gil_kept: kept_since.map_or(Duration::ZERO, |since| now - since),
+        };
+        if kept_since.is_some() {
+            self.see_who_computes();
+        } else {
+            self.cpu.clear();
+            self.computes.clear();
+        }
+        if moment.gil_kept >= TICK {
+            self.spare_bystanders(now);
+        }
+        let (mut running, mut slow) = (false, false);
         // Answers before words: a log that nobody reads may block.
         let found: Vec<Found> = self
             .posts
             .iter()
             .enumerate()
             .filter_map(|(place, post)| {
-                post.look(|running| {
-                    busy = true;
-                    running.climb(place, now, grace)
+                post.look(|call| {
+                    running = true;
+                    slow |= call.idle_for(now) >= SLOW;
+                    call.climb(place, moment)
                 })?
             })
             .collect();
+        if slow && let Some(striker) = self.striker() {
+            striker.try_gil(now);
+        }
+        if moment.gil_kept >= moment.grace && self.told != kept_since {
+            self.told = kept_since;
+            self.report_kept_gil(moment.gil_kept);
+        }
         for found in found {
             self.act_on(found);
         }
-        if busy { TICK } else { IDLE_TICK }
+        self.last = now;
+        if running || waiting { TICK } else { IDLE_TICK }
+    }
+
+    /// One of several calls keeps the GIL: it computes, and the others do not. (Those that wait for
+    /// the GIL wake up so often that the kernel's word for it, running or not, says little.) Where
+    /// none does, it waits for something in C, and nobody can tell which of them does.
+    fn see_who_computes(&mut self) {
+        let cpu: Vec<Duration> = self.posts.iter().map(Post::cpu_time).collect();
+        let earlier = self.cpu.iter().chain(std::iter::repeat(&Duration::MAX));
+        let spent = cpu.iter().zip(earlier);
+        let spent: Vec<Duration> = spent.map(|(now, then)| now.saturating_sub(*then)).collect();
+        let most = spent.iter().max().copied().unwrap_or_default();
+        // Others may have had the processors: then what was seen before still holds.
+        if most >= COMPUTES {
+            self.computes = spent.iter().map(|spent| *spent * 2 >= most).collect();
+        }
+        self.cpu = cpu;
+    }
+
+    fn spare_bystanders(&self, now: Instant) {
+        let posts = self.posts.iter().zip(&self.computes);
+        for (post, _) in posts.filter(|(_, computes)| !**computes) {
+            post.look(|call| call.spare(now - self.last, self.limits.grace));
+        }
     }
 
     fn act_on(&mut self, found: Found) {
         match found {
-            Found::Overdue(overdue) => self.strike(overdue),
-            Found::KeepsGil(overdue) => {
-                let stack = self.stack_without_gil(&overdue);
-                overdue.report(&format!(
-                    "it keeps the GIL, so no other request of this worker gets on\n{stack}"
-                ));
+            Found::Overdue(overdue) => {
+                if let Some(striker) = self.striker() {
+                    striker.strike(overdue);
+                }
+            }
+            Found::NoGil(overdue) => {
+                let what = match self.computes.get(overdue.place) == Some(&true) {
+                    true => "it keeps the GIL, so no other request of this worker gets on",
+                    false => "the GIL is not to be had, so no request of this worker gets on",
+                };
+                let stack = self.stack_without_gil(overdue.place, &overdue.exchange);
+                overdue.report(&format!("{what}\n{stack}"));
                 (self.ask)(Reason::Stuck);
             }
-            Found::Lost(label) => {
+            Found::Lost(overdue) => {
                 tracing::error!(
-                    "a request goes on {:?} after RequestTimeout was to end it, and its thread is lost: {label}",
-                    self.limits.grace
+                    "a request goes on {:?} after it was given up, and its thread is lost: {}",
+                    self.limits.grace,
+                    overdue.label
                 );
                 (self.ask)(Reason::Stuck);
             }
         }
     }
 
-    fn strike(&mut self, overdue: Overdue) {
+    /// Started when it is first needed: most workers never do.
+    fn striker(&mut self) -> Option<&mut Striker> {
         if self.striker.is_none() {
             match Striker::start(Arc::clone(&self.posts)) {
                 Ok(striker) => self.striker = Some(striker),
-                Err(error) => tracing::error!(%error, "cannot start the thread that ends requests"),
+                Err(error) => {
+                    tracing::error!(%error, "cannot start the thread that ends requests");
+                }
             }
         }
-        if let Some(striker) = &self.striker {
-            striker.strike(overdue);
-        }
+        self.striker.as_mut()
     }
 
-    fn stack_without_gil(&mut self, overdue: &Overdue) -> String {
+    /// A call may have a long timeout, but none may stop all others for as long: its worker is
+    /// replaced, and if it ends while that drains, it is answered.
+    fn report_kept_gil(&mut self, gil_kept: Duration) {
+        let call = |running: &mut Running| (running.label.clone(), Arc::clone(&running.exchange));
+        let Some(place) = self.computes.iter().position(|computes| *computes) else {
+            return;
+        };
+        let Some((label, exchange)) = self.posts[place].look(call) else {
+            return;
+        };
+        let stack = self.stack_without_gil(place, &exchange);
+        tracing::error!(
+            "a request has kept the GIL for {:.0} s, so no other request of this worker gets on: \
+             {label}, in thread appliance-{}\n{stack}",
+            gil_kept.as_secs_f64(),
+            place + 1
+        );
+        (self.ask)(Reason::Stuck);
+    }
+
+    fn stack_without_gil(&mut self, place: usize, exchange: &Arc<Exchange>) -> String {
         let mirror = match &mut self.mirror {
             Ok(mirror) => mirror,
             Err(error) => return format!("its stack is not to be had: {error}"),
         };
-        let post = &self.posts[overdue.place];
-        let stack = mirror.read(|| post.signal(&overdue.exchange));
+        let post = &self.posts[place];
+        let stack = mirror.read(|| post.signal(exchange));
         stack.unwrap_or_else(|| "its stack is not to be had: it reacts to no signal".to_owned())
     }
 
@@ -217,57 +313,50 @@ impl Look {
 
 impl Running {
     /// Takes the next rung, if it is time.
-    fn climb(&mut self, place: usize, now: Instant, grace: Duration) -> Option<Found> {
-        match self.stage {
-            Stage::InTime => {
-                let idle_since = self.idle_since(now);
-                if now.saturating_duration_since(idle_since) < self.timeout {
-                    return None;
-                }
-                let given_up = self.exchange.fail(GatewayError::Timeout);
-                self.stage = Stage::Overdue(now, given_up);
-                Some(Found::Overdue(self.overdue(place, now, given_up)))
+    fn climb(&mut self, place: usize, moment: Moment) -> Option<Found> {
+        let Moment {
+            now,
+            grace,
+            gil_kept,
+        } = moment;
+        let idle_for = self.idle_for(now);
+        let next = match &self.stage {
+            Stage::InTime if idle_for >= self.timeout => {
+                let overdue = Arc::new(self.give_up(place, now));
+                (
+                    Stage::Overdue(now, Arc::clone(&overdue)),
+                    Found::Overdue(overdue),
+                )
             }
-            Stage::Overdue(since, given_up) if now - since >= GIL_PATIENCE => {
-                self.stage = Stage::Logged(since, given_up);
-                Some(Found::KeepsGil(self.overdue(place, now, given_up)))
+            Stage::Overdue(since, overdue)
+                if now - *since >= GIL_PATIENCE || gil_kept >= GIL_PATIENCE =>
+            {
+                let overdue = Arc::clone(overdue);
+                (
+                    Stage::NoGil(*since, Arc::clone(&overdue)),
+                    Found::NoGil(overdue),
+                )
             }
-            Stage::Logged(since, _) | Stage::Struck(since) if now - since >= grace => {
-                self.stage = Stage::Lost;
-                Some(Found::Lost(self.label.clone()))
+            Stage::NoGil(since, overdue) | Stage::Struck(since, overdue)
+                if now - *since >= grace =>
+            {
+                (Stage::Lost, Found::Lost(Arc::clone(overdue)))
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        self.stage = next.0;
+        Some(next.1)
     }
 
-    fn overdue(&self, place: usize, now: Instant, given_up: GivenUp) -> Overdue {
+    fn give_up(&self, place: usize, now: Instant) -> Overdue {
         Overdue {
             place,
             exchange: Arc::clone(&self.exchange),
             label: self.label.clone(),
-            given_up,
+            given_up: self.exchange.fail(GatewayError::Timeout),
             timeout: self.timeout,
             age: now - self.began,
+            is_told: AtomicBool::new(false),
         }
-    }
-}
-
-impl Overdue {
-    /// Tells of it, with the stack or why there is none.
-    pub(crate) fn report(&self, stack: &str) {
-        let outcome = match self.given_up {
-            GivenUp::Answered => "was answered 504",
-            GivenUp::Cut => "was cut",
-            GivenUp::Complete => "goes on after its response",
-            GivenUp::Gone => "goes on without its client",
-        };
-        tracing::error!(
-            "a request took longer than its {:?} and {outcome}: {}, {:.1} s old, in thread \
-             appliance-{}\n{stack}",
-            self.timeout,
-            self.label,
-            self.age.as_secs_f64(),
-            self.place + 1
-        );
     }
 }
