@@ -2,10 +2,11 @@
 §10.1.1).
 """
 
+import random
 import time
 
-from case import (DROPPED, PROBE, Case, Outcome, Procedure, Reply, answered, answers, continued,
-                  field, no_interim, refused, short, without)
+from case import (DROPPED, PATIENCE, PROBE, Case, Outcome, Procedure, Reply, answered, answers, continued,
+                  field, no_interim, refused, short, without, wsgi)
 from servers import BODY_LIMIT, FILES
 from wire import HALF_CLOSE, Await, Connection, Dribble, Pause
 
@@ -177,6 +178,52 @@ PIPELINE_CASES = [
           Pause(0.02), SECOND), answers(b"hello", b"2")),
 ]
 
+# Around the sizes of buffers.
+SIZES = (1, 4095, 4096, 8191, 8192, 8193, 16_384, 65_535, 65_536, 65_537, 131_072, 1_000_000)
+HEAD_SIZES = (4000, 4096, 8000, 8192, 16_384, 30_000)
+
+
+def block(size):
+    """No part of it is like another."""
+    return b"".join(b"%07d\n" % number for number in range(size // 8 + 1))[:size]
+
+
+def cut_anywhere(data, seed):
+    """The same bytes in pieces, by chance, the same in every run."""
+    chance = random.Random(seed)
+    ends = sorted(chance.sample(range(1, len(data)), 12))
+    pieces = [data[begin:end] for begin, end in zip([0, *ends], [*ends, len(data)])]
+    return tuple(step for piece in pieces for step in (piece, Pause(chance.choice((0, 0, 0.003)))))
+
+
+WHOLE_CASES = [
+    *(Case(f"whole: a body of {size} bytes, {framing}", "RFC 9112 §6",
+           make(block(size)) + SECOND + make(block(size)) + get(b"/second?3"),
+           (answers(block(size), b"2", block(size), b"3"), answered(block(size), end="close")),
+           answers(block(size), b"2", block(size), b"3"))
+      for size in SIZES for framing, make in [("by length", post), ("in a chunk", chunked)]),
+    *(Case(f"whole: a head of {size} bytes", "RFC 9110 §5.4",
+           get(b"/hello", b"X: " + b"y" * (size - len(get(b"/hello", b"X: \r\n"))) + b"\r\n")
+           + SECOND, (answers(b"hello", b"2"), refused(400, 413, 431)), answers(b"hello", b"2"))
+      for size in HEAD_SIZES),
+    *(Case(f"whole: cut anywhere, {seed}", "RFC 9112 §2.2", cut_anywhere(PIPELINE, seed), PIPELINED)
+      for seed in range(16)),
+    Case("whole: a thousand requests before the first answer is read", "RFC 9112 §9.3.2",
+         (b"".join(get(b"/second?%d" % number) for number in range(1000)),),
+         answers(*(b"%d" % number for number in range(1000)))),
+    Case("whole: HEAD and GET in turns", "RFC 9110 §9.3.2",
+         head(b"/hello") + SECOND + head(b"/stream") + get(b"/second?3") + head(b"/second?44"),
+         (answers(b"", b"2", b"", b"3", b""),
+          Outcome((Reply((200,), b""), Reply((200,), b"2"), Reply((200,), b"")), "close")),
+         answers(b"", b"2", b"", b"3", b""), heads=(True, False, True, False, True)),
+    Case("whole: HTTP/1.0, kept, with a body", "RFC 9112 §9.3",
+         (b"POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
+          Await(final=1), SECOND),
+         (answers(b"hello", b"2"), answered(b"hello", end="close")), answers(b"hello", b"2")),
+    Case("whole: trailers between two requests", "RFC 9112 §7.1.2",
+         chunked(b"hello")[:-2] + b"X-Trailer: v\r\nY: z\r\n\r\n" + SECOND, answers(b"hello", b"2")),
+]
+
 EXPECT = b"Expect: 100-continue\r\n"
 EXPECT_HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n" + EXPECT + b"\r\n"
 
@@ -195,6 +242,15 @@ EXPECT_CASES = [
          Outcome((Reply((200,), b"hello", (continued,)), Reply((200,), b"2")))),
     Case("Expect: the body is here already", "RFC 9110 §10.1.1", EXPECT_HEAD + b"hello" + SECOND,
          answers(b"hello", b"2")),
+    Case("Expect: half of the body is here already", "RFC 9110 §10.1.1",
+         (EXPECT_HEAD + b"he", Pause(0.2), b"llo" + SECOND), answers(b"hello", b"2")),
+    Case("Expect: and close", "RFC 9110 §10.1.1",
+         (EXPECT_HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), Await(interim=1),
+          b"hello"), answered(b"hello", end="close", checks=[continued])),
+    Case("Expect: twice on a connection", "RFC 9110 §10.1.1",
+         (EXPECT_HEAD, Await(interim=1), b"hello", Await(final=1), EXPECT_HEAD, Pause(0.3), b"again"),
+         (Outcome((Reply((200,), b"hello", (continued,)), Reply((200,), b"again", (continued,)))),
+          answered(b"hello", end="close"))),
     Case("Expect: no body", "RFC 9110 §10.1.1", get(b"/hello", EXPECT) + SECOND,
          answers(b"hello", b"2")),
     Case("Expect: an empty body", "RFC 9110 §10.1.1", post(b"", EXPECT) + SECOND,
@@ -206,12 +262,12 @@ EXPECT_CASES = [
          post(b"hello", b"Expect: the-unexpected\r\n"),
          (answered(b"hello"), refused(417, end="any"))),
     Case("Expect: not asked for after an error", "RFC 9110 §10.1.1",
-         (b"POST /echo HTTP/1.1\r\nContent-Length: 5\r\n" + EXPECT + b"\r\n", Await(final=1)),
+         (EXPECT_HEAD.replace(b"Host: a", b"Host: a\r\nX : y"), Await(final=1)),
          refused(400, end="any", checks=(no_interim,)), refused(400, checks=(no_interim,))),
     Case("Expect: nothing is asked for that is too long", "RFC 9110 §10.1.1",
          (b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n" % (BODY_LIMIT + 1) + EXPECT
           + b"\r\n", Await(final=1)),
-         refused(413, end="any", checks=(no_interim,)), refused(413, checks=(no_interim,)),
+         (refused(413, end="any"), Outcome((), "any")), refused(413, checks=(no_interim,)),
          needs="limit"),
     Case("Expect: the application does not read", "RFC 9110 §10.1.1",
          (EXPECT_HEAD.replace(b"/echo", b"/hello"), Await(interim=1), b"hello" + SECOND),
@@ -289,6 +345,67 @@ def whole_client_reads(server, sent):
     return None if connection.closed or not server.ours else "the connection is still open"
 
 
+def read_slowly(server, request, expected):
+    """What the client reads in small pieces, with pauses, is complete and right."""
+    with Connection(server.address, receive_buffer=8192) as connection:
+        connection.send(request + SECOND)
+        deadline = time.monotonic() + 15
+        while not connection.closed and len(connection.reader.finished()) < 2:
+            if time.monotonic() > deadline:
+                return f"only {connection.received} bytes in 15 s"
+            connection.read(1)
+            time.sleep(0.0005)
+        bodies = [response.body for response in connection.reader.finished()]
+        if bodies[:1] != [expected]:
+            return f"not what was sent: {[short(one) for one in bodies]}"
+        return None if bodies[1:] in ([b"2"], [] if not server.ours else [b"2"]) \
+            else f"then {bodies[1:]}"
+
+
+STREAMED = wsgi("""
+    start_response("200 OK", TEXT)
+    for number in range(20):
+        yield b"".join(b"%07d\\n" % (number * 10_000 + line) for line in range(10_000))
+""")
+
+
+def stream_read_slowly(server):
+    """1.6 MB of the application's, in chunks."""
+    return read_slowly(server, STREAMED, block(1_600_000))
+
+
+def length_read_slowly(server):
+    """1.6 MB of the application's, of a known length."""
+    return read_slowly(server, STREAMED.replace(b"TEXT", b"[(%22Content-Length%22,%221600000%22)]"),
+                       block(1_600_000))
+
+
+def file_read_slowly(server):
+    """A file of 3 MB."""
+    return read_slowly(server, get(b"/files/large.bin"), FILES["large.bin"])
+
+
+def readable_in_spite_of_more(server, request, status):
+    """The answer can be read although the client goes on sending what nobody wants."""
+    with Connection(server.address) as connection:
+        connection.send(request)
+        connection.send(b"x" * (5 * 1024 * 1024))
+        connection.read_until(lambda: connection.closed, PATIENCE)
+        statuses = [response.status for response in connection.reader.finished()]
+        return None if statuses == [status] else \
+            f"statuses {statuses}, {'reset' if connection.reset else 'not reset'}"
+
+
+def more_after_400(server):
+    """A 400 can be read although the client goes on sending."""
+    return readable_in_spite_of_more(server, get(b"/hello", b"X : y\r\n"), 400)
+
+
+def more_after_close(server):
+    """The last response can be read although the client goes on sending."""
+    return readable_in_spite_of_more(server, get(b"/hello", b"Connection: close\r\n"), 200)
+
+
 def announced_too_long(server):
     """413, though the client sends 30 MB before it reads."""
     body = b"x" * (30 * 1024 * 1024)
@@ -361,6 +478,13 @@ def disconnects_while_reading(server):
 
 
 PROCEDURES = [
+    Procedure("whole: a stream that is read slowly", "RFC 9112 §7.1", stream_read_slowly),
+    Procedure("whole: a response that is read slowly", "RFC 9112 §6.2", length_read_slowly),
+    Procedure("whole: a file that is read slowly", "RFC 9112 §6.2", file_read_slowly, "files"),
+    Procedure("closing: 400 before bytes that nobody reads", "RFC 9112 §9.6", more_after_400,
+              "lingering"),
+    Procedure("closing: an answer before bytes that nobody reads", "RFC 9112 §9.6",
+              more_after_close, "lingering"),
     Procedure("413: readable after a long body", "RFC 9110 §15.5.14", announced_too_long, "limit"),
     Procedure("413: readable after long chunks", "RFC 9110 §15.5.14", chunked_too_long, "limit"),
     Procedure("413: not for a body of just the limit", "RFC 9110 §15.5.14", just_short_enough,
@@ -370,5 +494,5 @@ PROCEDURES = [
     Procedure("disconnects: in a large file", "RFC 9112 §9.5", disconnects_while_reading, "files"),
 ]
 
-CASES = [*KEEP_ALIVE_CASES, *PIPELINE_CASES, *EXPECT_CASES, *HEAD_CASES, *HALF_CLOSE_CASES,
+CASES = [*KEEP_ALIVE_CASES, *PIPELINE_CASES, *WHOLE_CASES, *EXPECT_CASES, *HEAD_CASES, *HALF_CLOSE_CASES,
          *PROCEDURES]

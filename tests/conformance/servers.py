@@ -27,7 +27,7 @@ PACKAGES = ["nginx-light", "uwsgi-core", "uwsgi-plugin-python3", "python3-venv"]
 
 BODY_LIMIT = 20 * 1024 * 1024
 FILES = {"small.txt": b"0123456789", "page.html": b"<!doctype html>page\n",
-         "large.bin": bytes(range(256)) * 4096}
+         "large.bin": bytes(range(256)) * 12288}
 
 START_SECONDS = 30
 STOP_SECONDS = 10
@@ -71,7 +71,10 @@ def serve(name, binary=None, processes=2, threads=4):
         (folder / "files").mkdir()
         (folder / "spool").mkdir()
         for file, content in FILES.items():
-            (folder / "files" / file).write_bytes(content)
+            path = folder / "files" / file
+            path.write_bytes(content)
+            # What has just been written is not yet worth keeping in memory: some servers know.
+            os.utime(path, (1e9, 1e9))
         place = Place(folder, free_port(), processes, threads, binary)
         commands = MAKERS[name](place)
         env = {**os.environ, "CONFORMANCE_EVENTS": str(folder / "events"),
@@ -185,9 +188,11 @@ MAKERS = {"appliance": appliance, "nginx": nginx, "gunicorn": gunicorn, "granian
           "waitress": waitress}
 LABELS = {"appliance": "appliance", "nginx": "nginx + uWSGI", "gunicorn": "gunicorn",
           "granian": "Granian", "waitress": "waitress"}
-# What only some have: static files, a limit for bodies, processes whose memory is looked at.
-HAS = {"appliance": ("files", "limit", "processes"), "nginx": ("files", "limit"), "gunicorn": (),
-       "granian": ("files",), "waitress": ("limit",)}
+# What only some have: static files, a limit for bodies, processes whose memory is looked at,
+# a promise to close in stages (which RFC 9112 §9.6 describes and does not demand).
+HAS = {"appliance": ("files", "limit", "processes", "lingering"),
+       "nginx": ("files", "limit", "processes"),
+       "gunicorn": (), "granian": ("files",), "waitress": ("limit",)}
 
 PROJECT = """\
 [python]
@@ -213,7 +218,7 @@ daemon off;
 pid {place.folder}/nginx.pid;
 worker_processes {place.processes};
 error_log stderr warn;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
     include /etc/nginx/mime.types;
     access_log off;
