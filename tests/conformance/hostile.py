@@ -18,6 +18,7 @@ from wire import Connection
 SECTION = "hostile clients"
 ATTACKERS = 2000
 MEASURED_SECONDS = 0.8
+WINDOWS = 5
 P99_SECONDS = 0.050
 # What a connection may cost that has sent or taken little, and what may be added meanwhile.
 BYTES_EACH = 16 * 1024
@@ -35,10 +36,9 @@ def attack(server, first, more, what):
     with contextlib.ExitStack() as stack:
         attackers = [stack.enter_context(attacker(server.address, number, first))
                      for number in range(ATTACKERS)]
-        # The better of two: other programs of the machine can only make it worse.
-        first_p99 = quick(server, attackers, more)
+        p99 = best_of(1, server, attackers, more)
         opened = memory(server)
-        p99 = min(first_p99, quick(server, attackers, more))
+        p99 = min(p99, best_of(WINDOWS, server, attackers, more))
         grown = memory(server) - opened
     each = (opened - before) // ATTACKERS
     say(f"{what}: p99 {p99 * 1000:.1f} ms, {each} bytes each, {grown >> 10} KB more in the end")
@@ -66,6 +66,17 @@ def attacker(address, number, first):
     if first:
         sock.send(first)
     return sock
+
+
+def best_of(windows, server, attackers, more):
+    """The p99 of the first window that is good enough, or the best: other programs of the machine
+    can only make it worse, and a server that is held up is so in all of them."""
+    best = PATIENCE
+    for _ in range(windows):
+        best = min(best, quick(server, attackers, more))
+        if best <= P99_SECONDS:
+            break
+    return best
 
 
 def quick(server, attackers, more):
@@ -174,13 +185,31 @@ def idle(server):
 
 def unread_by_many(server):
     """More clients than Python threads, none of which reads what the application sends it."""
-    request = wsgi('start_response("200 OK", [("Content-Length", str(8 << 20))])\n'
-                   'for _ in range(128):\n    yield b"x" * 65536', name=b"unread-by-many")
+    return unread_by_32(server, wsgi("""
+        start_response("200 OK", [("Content-Length", str(8 << 20))])
+        for _ in range(128):
+            yield b"x" * 65536
+    """, name=b"unread-by-many"))
+
+
+def unread_file_by_many(server):
+    """More clients than Python threads, none of which reads the application's file."""
+    path = huge_file(server, 8 << 20)
+    try:
+        return unread_by_32(server, wsgi("""
+            start_response("200 OK", [("Content-Type", "application/octet-stream")])
+            return environ["wsgi.file_wrapper"](open(FILES + "/huge.bin", "rb"))
+        """, name=b"unread-file-by-many"))
+    finally:
+        path.unlink()
+
+
+def unread_by_32(server, request):
     with contextlib.ExitStack() as stack:
         greedy = [stack.enter_context(attacker(server.address, number, request))
                   for number in range(4 * server.place.processes * server.place.threads)]
         time.sleep(2)  # a server that sets it aside has a quarter of a gigabyte to write
-        p99 = quick(server, greedy, lambda sock, tick: None)
+        p99 = best_of(2, server, greedy, lambda sock, tick: None)
     say(f"{len(greedy)} clients that do not read: p99 {p99 * 1000:.1f} ms")
     return f"the quick client's p99 is {p99 * 1000:.0f} ms" if p99 > P99_SECONDS else None
 
@@ -217,13 +246,18 @@ def unread_response(server):
 
 def unread_file(server):
     """A file of a gigabyte which the client never reads costs less than 1 MB."""
-    path = server.folder / "files" / "huge.bin"
-    with open(path, "wb") as file:
-        file.truncate(GIGABYTE)  # without blocks on the disk
+    path = huge_file(server, GIGABYTE)
     try:
         return unread(server, b"GET /files/huge.bin HTTP/1.1\r\nHost: a\r\n\r\n")
     finally:
         path.unlink()
+
+
+def huge_file(server, size):
+    path = server.folder / "files" / "huge.bin"
+    with open(path, "wb") as file:
+        file.truncate(size)  # without blocks on the disk
+    return path
 
 
 CASES = [Procedure(name, SECTION, procedure, needs="processes", alone=True)
@@ -232,5 +266,6 @@ CASES = [Procedure(name, SECTION, procedure, needs="processes", alone=True)
              ("2000 slow chunked bodies", slow_chunks), ("2000 slow readers of a file", slow_readers),
              ("2000 idle connections", idle),
              ("8 MB of the application's, unread by 32", unread_by_many),
+             ("8 MB by wsgi.file_wrapper, unread by 32", unread_file_by_many),
              ("a gigabyte of the application's that nobody reads", unread_response),
              ("a file of a gigabyte that nobody reads", unread_file)]]
