@@ -216,6 +216,37 @@ fn one_that_keeps_the_gil_has_its_worker_replaced_before_it_times_out() {
 }
 
 #[test]
+fn an_application_may_catch_the_exception() {
+    let site = site("threads = 1");
+    times_out(&site, "/catch");
+    assert_eq!(site.get("/report").text(), "caught BaseException");
+}
+
+#[test]
+fn a_module_of_the_projects_own_keeps_its_name() {
+    let project = Project::wsgi(
+        "import appliance\n\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    return [appliance.own]\n",
+    );
+    let site = project.file("appliance.py", "own = b'mine'\n").start();
+    assert_eq!(site.get("/").text(), "mine");
+}
+
+#[test]
+fn without_a_supervisor_a_worker_whose_threads_are_all_lost_ends() {
+    let settings = "request_timeout = \"1s\"\nthreads = 2\ntimeout_grace = \"1s\"";
+    let project = Project::wsgi_with(settings, TIMEOUTS);
+    let mut site = Appliance::launch(project, &["--no-supervisor"]);
+    site.wait_until_listening();
+    assert_eq!(site.get("/sleep?40").status, 504);
+    site.wait_for_log("this worker should be replaced, and there is no supervisor to do it");
+    // One thread is left.
+    assert_eq!(site.get("/fine").text(), "fine");
+    assert_eq!(site.get("/sleep?40").status, 504);
+    site.wait_for_log("no thread of this worker serves any more: stopping");
+    assert_eq!(site.wait(), 4);
+}
+
+#[test]
 fn a_response_that_stalls_is_cut() {
     let site = site("threads = 1");
     let mut connection = ask(&site, "/stall");

@@ -48,6 +48,18 @@ def keep_gil(environ, start_response):
     return fine(environ, start_response)
 
 
+def catch(environ, start_response):
+    from appliance import RequestTimeout
+
+    try:
+        while True:
+            time.sleep(0.01)
+    except RequestTimeout as timeout:
+        assert not isinstance(timeout, Exception)
+        finished.append("caught " + type(timeout).__mro__[1].__name__)
+    return fine(environ, start_response)
+
+
 def swallow(environ, start_response):
     end = time.monotonic() + 60
     while time.monotonic() < end:

@@ -6,7 +6,7 @@ use appliance_project::model::Application;
 use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
 
-use crate::{sys, traceback};
+use crate::{strike, sys, traceback};
 
 /// Why there is no application.
 #[derive(Debug)]
@@ -34,7 +34,8 @@ pub fn import(
         .import("sys")
         .and_then(|sys| sys.getattr("path"))
         .and_then(|path| path.call_method1("insert", (0, chdir.as_os_str())))
-        .and_then(|_| py.import(application.module.as_str()))
+        .and_then(|_| strike::publish(py))
+        .and_then(|()| py.import(application.module.as_str()))
         .map_err(|error| import_failed(py, &spelled, application, &error))?;
 
     let mut found = module.clone().into_any();

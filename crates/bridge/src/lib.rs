@@ -14,6 +14,7 @@ mod environ;
 mod error_stream;
 mod exchange;
 mod file_wrapper;
+mod gil;
 mod input;
 mod outbox;
 mod overdue;

@@ -51,7 +51,7 @@ pub struct Pool {
     /// One for each thread.
     posts: Arc<[Post]>,
     /// None if there are no threads.
-    _watch: Option<Watch>,
+    watch: Option<Watch>,
     quota: Option<Arc<Quota>>,
     /// Turns since the front last slept.
     turns: AtomicUsize,
@@ -119,7 +119,7 @@ impl Pool {
         let pool = Pool {
             queue,
             posts,
-            _watch: Some(watch),
+            watch: Some(watch),
             quota,
             outbox: Arc::default(),
             response_buffer_bytes: usize::try_from(settings.response_buffer_bytes)?,
@@ -153,7 +153,7 @@ impl Pool {
         Pool {
             queue: Arc::new(queue),
             posts: Arc::new([]),
-            _watch: None,
+            watch: None,
             quota: None,
             outbox: Arc::default(),
             response_buffer_bytes: 0,
@@ -213,6 +213,11 @@ impl Pool {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Whether no request gets on any more, and none will.
+    pub fn is_stuck(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_stuck)
     }
 
     fn target<'py>(

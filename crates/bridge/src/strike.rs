@@ -26,6 +26,19 @@ pyo3::create_exception!(
      this one. `finally` and `with` do what they are for."
 );
 
+/// Lets the application catch it: `from appliance import RequestTimeout`. Where the project has a
+/// module of that name, it has that. To be called before the application is imported.
+pub(crate) fn publish(py: Python<'_>) -> PyResult<()> {
+    let finder = py.import("importlib.machinery")?.getattr("PathFinder")?;
+    if finder.call_method1("find_spec", ("appliance",))?.is_none() {
+        let module = PyModule::new(py, "appliance")?;
+        module.add("RequestTimeout", py.get_type::<RequestTimeout>())?;
+        let modules = py.import("sys")?.getattr("modules")?;
+        modules.set_item("appliance", module)?;
+    }
+    Ok(())
+}
+
 /// The watch's end of the striking thread.
 pub(crate) struct Striker {
     errands: Sender<Errand>,

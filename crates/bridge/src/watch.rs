@@ -30,11 +30,11 @@ use pyo3::prelude::*;
 
 use crate::call::Call;
 use crate::exchange::Exchange;
+use crate::gil::Gil;
 use crate::overdue::Overdue;
 use crate::post::{Post, Running, Stage};
 use crate::queue::Queue;
 use crate::stack::Mirror;
-use crate::strike::Striker;
 
 /// How often the watch looks while something runs or waits.
 const TICK: Duration = Duration::from_millis(200);
@@ -43,8 +43,6 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 /// A call that has sent nothing for so long may keep the GIL. Few do: seeing whether it is to be
 /// had costs those at work a switch.
 const SLOW: Duration = Duration::from_millis(400);
-/// Processor time between two looks that one who waits for the GIL does not take.
-const COMPUTES: Duration = Duration::from_millis(10);
 /// Who wants the GIL has it within some 5 ms for each that competes: in a fifth of this.
 const GIL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -62,6 +60,7 @@ pub(crate) struct Limits {
 pub(crate) struct Watch {
     thread: std::thread::Thread,
     ended: Arc<AtomicBool>,
+    stuck: Arc<AtomicBool>,
 }
 
 struct Look {
@@ -69,12 +68,10 @@ struct Look {
     queue: Arc<Queue<Call>>,
     limits: Limits,
     ask: AskReplacement,
-    striker: Option<Striker>,
+    gil: Gil,
+    /// Nobody gets on, and one of them never will: see [`Watch::is_stuck`].
+    stuck: Arc<AtomicBool>,
     last: Instant,
-    /// While the GIL is kept: the processor time of each thread at the last look.
-    cpu: Vec<Duration>,
-    /// And which of them compute; empty as long as none is known to.
-    computes: Vec<bool>,
     /// The time without the GIL that the log has told of, by its beginning.
     told: Option<Instant>,
     mirror: Result<Mirror, String>,
@@ -111,17 +108,17 @@ impl Watch {
     ) -> std::io::Result<Self> {
         let mirror = Mirror::new(py).map_err(|error| error.to_string());
         let mut look = Look {
+            gil: Gil::new(Arc::clone(&posts)),
             posts,
             queue,
             limits,
             ask,
-            striker: None,
+            stuck: Arc::default(),
             last: Instant::now(),
-            cpu: Vec::new(),
-            computes: Vec::new(),
             told: None,
             mirror,
         };
+        let stuck = Arc::clone(&look.stuck);
         let ended = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&ended);
         let thread = std::thread::Builder::new()
@@ -135,7 +132,13 @@ impl Watch {
         Ok(Watch {
             thread: thread.thread().clone(),
             ended,
+            stuck,
         })
+    }
+
+    /// Whether no call gets on any more: all threads are lost, or one is and keeps the GIL.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 }
 
@@ -150,20 +153,13 @@ impl Look {
     /// One look at everything; returns how long the next may wait.
     fn around(&mut self, now: Instant) -> Duration {
         let waiting = self.turn_away_waiting(now);
-        let kept_since = self.striker.as_mut().and_then(Striker::gil_kept_since);
         let moment = Moment {
             now,
             grace: self.limits.grace,
-            gil_kept: kept_since.map_or(Duration::ZERO, |since| now - since),
+            gil_kept: self.gil.look(now),
         };
-        if kept_since.is_some() {
-            self.see_who_computes();
-        } else {
-            self.cpu.clear();
-            self.computes.clear();
-        }
         if moment.gil_kept >= TICK {
-            self.spare_bystanders(now);
+            self.gil.spare_bystanders(now - self.last, moment.grace);
         }
         let (mut running, mut slow) = (false, false);
         // Answers before words: a log that nobody reads may block.
@@ -179,52 +175,29 @@ impl Look {
                 })?
             })
             .collect();
-        if slow && let Some(striker) = self.striker() {
-            striker.try_gil(now);
+        if slow {
+            self.gil.try_for(now);
         }
-        if moment.gil_kept >= moment.grace && self.told != kept_since {
-            self.told = kept_since;
+        if moment.gil_kept >= moment.grace && self.told != self.gil.kept_since {
+            self.told = self.gil.kept_since;
             self.report_kept_gil(moment.gil_kept);
         }
         for found in found {
             self.act_on(found);
         }
+        let lost = self.posts.iter().filter(|post| post.is_lost()).count();
+        let gil_is_kept = moment.gil_kept >= GIL_PATIENCE;
+        let stuck = lost == self.posts.len() || lost > 0 && gil_is_kept;
+        self.stuck.store(stuck, Ordering::Relaxed);
         self.last = now;
         if running || waiting { TICK } else { IDLE_TICK }
     }
 
-    /// One of several calls keeps the GIL: it computes, and the others do not. (Those that wait for
-    /// the GIL wake up so often that the kernel's word for it, running or not, says little.) Where
-    /// none does, it waits for something in C, and nobody can tell which of them does.
-    fn see_who_computes(&mut self) {
-        let cpu: Vec<Duration> = self.posts.iter().map(Post::cpu_time).collect();
-        let earlier = self.cpu.iter().chain(std::iter::repeat(&Duration::MAX));
-        let spent = cpu.iter().zip(earlier);
-        let spent: Vec<Duration> = spent.map(|(now, then)| now.saturating_sub(*then)).collect();
-        let most = spent.iter().max().copied().unwrap_or_default();
-        // Others may have had the processors: then what was seen before still holds.
-        if most >= COMPUTES {
-            self.computes = spent.iter().map(|spent| *spent * 2 >= most).collect();
-        }
-        self.cpu = cpu;
-    }
-
-    fn spare_bystanders(&self, now: Instant) {
-        let posts = self.posts.iter().zip(&self.computes);
-        for (post, _) in posts.filter(|(_, computes)| !**computes) {
-            post.look(|call| call.spare(now - self.last, self.limits.grace));
-        }
-    }
-
     fn act_on(&mut self, found: Found) {
         match found {
-            Found::Overdue(overdue) => {
-                if let Some(striker) = self.striker() {
-                    striker.strike(overdue);
-                }
-            }
+            Found::Overdue(overdue) => self.gil.strike(overdue),
             Found::NoGil(overdue) => {
-                let what = match self.computes.get(overdue.place) == Some(&true) {
+                let what = match self.gil.is_kept_by(overdue.place) {
                     true => "it keeps the GIL, so no other request of this worker gets on",
                     false => "the GIL is not to be had, so no request of this worker gets on",
                 };
@@ -243,24 +216,11 @@ impl Look {
         }
     }
 
-    /// Started when it is first needed: most workers never do.
-    fn striker(&mut self) -> Option<&mut Striker> {
-        if self.striker.is_none() {
-            match Striker::start(Arc::clone(&self.posts)) {
-                Ok(striker) => self.striker = Some(striker),
-                Err(error) => {
-                    tracing::error!(%error, "cannot start the thread that ends requests");
-                }
-            }
-        }
-        self.striker.as_mut()
-    }
-
     /// A call may have a long timeout, but none may stop all others for as long: its worker is
     /// replaced, and if it ends while that drains, it is answered.
     fn report_kept_gil(&mut self, gil_kept: Duration) {
         let call = |running: &mut Running| (running.label.clone(), Arc::clone(&running.exchange));
-        let Some(place) = self.computes.iter().position(|computes| *computes) else {
+        let Some(place) = self.gil.keeper() else {
             return;
         };
         let Some((label, exchange)) = self.posts[place].look(call) else {

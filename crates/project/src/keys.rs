@@ -169,7 +169,7 @@ pub(crate) static PYTHON: Section = Section {
             .uwsgi(&["threads", "enable-threads"]),
         key("start_timeout", Kind::Duration(1_000, 3_600_000), Default::Toml("\"2m\""), "How long a worker may take to import the application. One that takes longer has failed: the start ends, a reload leaves what serves, a replaced worker serves on."),
         key("queue", Kind::Count(1, 65536, false), Default::Toml("512"), "Requests which may wait for a Python thread, per worker. Beyond it the answer is 503 with Retry-After."),
-        key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Toml("\"60s\""), "How long the application may take until it sends something: its head, or more of its response. Then the answer is 504, Python's stack is in the log, and `RequestTimeout` is raised in that thread.")
+        key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Toml("\"60s\""), "How long the application may take until it sends something: its head, or more of its response. Then the answer is 504, Python's stack is in the log, and `appliance.RequestTimeout`, which is no `Exception`, is raised in that thread. A request that keeps the GIL gets no exception; if it does so for `timeout_grace`, its worker is replaced.")
             .nginx(&["uwsgi_read_timeout", "proxy_read_timeout"])
             .uwsgi(&["harakiri"]),
         key("timeout_grace", Kind::Duration(1000, 3_600_000), Default::Toml("\"10s\""), "How long a thread may take to come back from a request that has timed out. Then its worker is replaced.")

@@ -21,7 +21,7 @@ use crate::control::{self, Orders, StopSignals};
 use crate::cover::Covers;
 use crate::process;
 use crate::recycling::Bounds;
-use crate::replacement::Replacement;
+use crate::replacement::{Replacement, end_when_stuck};
 use crate::spec::Assignment;
 
 /// Exit statuses: those of `appliance serve`, since a worker without a supervisor is just that.
@@ -101,7 +101,7 @@ fn start_and_serve(
     let python = interpreter(py);
     py.detach(|| {
         let grace = project.server.stop_timeout;
-        let outbox = pool.outbox();
+        let (outbox, watched) = (pool.outbox(), Arc::clone(&pool));
         let mut covers = Covers::new(&project, &pool, others);
         let front = Front::new(&project, pool, crate::memory::give_back);
         let (asked_at, left) = runtime
@@ -113,8 +113,12 @@ fn start_and_serve(
                 if !orders.serve().await {
                     return Ok((asked_at, 0));
                 }
-                let bounds = Bounds::new(&project.python.recycling);
-                tokio::spawn(async move { bounds.watch(&replacement).await });
+                if reporter.is_some() {
+                    let bounds = Bounds::new(&project.python.recycling);
+                    tokio::spawn(async move { bounds.watch(&replacement).await });
+                } else {
+                    tokio::spawn(end_when_stuck(move || watched.is_stuck()));
+                }
                 let stop = async {
                     orders.stop(&mut covers).await;
                     asked_at = Instant::now();
@@ -138,7 +142,7 @@ fn start_and_serve(
         // A thread that is stuck with the GIL would keep this one from coming back.
         Ok(match (left + threads.busy, threads.lost) {
             (0, 0) => End::Drained,
-            (0, _) => {
+            (0, _) if reporter.is_some() => {
                 control::tell(reporter.as_ref(), &FromWorker::Drained);
                 process::end_soon(DRAINED);
                 End::WithoutSome

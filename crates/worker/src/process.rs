@@ -1,5 +1,5 @@
 //! The end of a process whose threads are stuck.
-#![allow(unsafe_code)] // _exit
+#![allow(unsafe_code)] // _exit, kill
 
 use std::time::Duration;
 
@@ -7,6 +7,12 @@ use pyo3::prelude::*;
 
 /// How long Python may take to flush its streams.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Has the process stop as if it had been told so from outside.
+pub(crate) fn ask_to_stop() {
+    // SAFETY: getpid(2) and kill(2) touch no memory; the signal's handler is tokio's.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+}
 
 /// Ends the process a second from now, whoever holds the GIL then.
 pub(crate) fn end_soon(status: u8) {

@@ -1,12 +1,13 @@
-//! The worker's wish for a successor.
+//! The worker's wish for a successor, and what becomes of it where nobody can start one.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use appliance_project::wire::{FromWorker, Reason};
 
-use crate::control;
+use crate::{control, process};
 
 /// Says it to the supervisor, once for each reason.
 pub(crate) struct Replacement {
@@ -40,4 +41,15 @@ impl Replacement {
             ),
         }
     }
+}
+
+/// Without a supervisor: ends a worker in which no request gets on any more, for whoever restarts
+/// it. As long as one thread serves, that is better than nothing. Never ends else.
+pub(crate) async fn end_when_stuck(is_stuck: impl Fn() -> bool) {
+    const LOOK: Duration = Duration::from_secs(1);
+    while !is_stuck() {
+        tokio::time::sleep(LOOK).await;
+    }
+    tracing::error!("no thread of this worker serves any more: stopping");
+    process::ask_to_stop();
 }
