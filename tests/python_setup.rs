@@ -506,6 +506,9 @@ fn of_two_starts_at_once_one_installs_and_the_other_waits() {
         "project.toml",
         "--set",
         "hooks.before_start=[\"exit 42\"]",
+        // A project has one server, unless it is told to have two.
+        "--set",
+        "server.control=second.sock",
     ]);
     second.current_dir(Path::new(&folder));
     let second = Finished::of(second);

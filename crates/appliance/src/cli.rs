@@ -19,6 +19,7 @@ Examples:
   appliance serve shop.toml --set python.threads=8
   appliance check shop.toml --show                 every setting, and who set it
   appliance reload shop.toml                       take up new code and settings
+  ./appliance-2 upgrade shop.toml                  let the server become this binary
 
 Exit status:
   0  done; stopped as asked
@@ -47,6 +48,21 @@ pub(crate) enum Command {
         /// containers themselves.
         #[arg(long)]
         no_supervisor: bool,
+        /// What another binary hands over
+        #[arg(long, hide = true)]
+        handover: Option<i32>,
+    },
+    /// See whether this binary could serve the project
+    ///
+    /// Installs packages, runs the hooks and has one worker import the application, without
+    /// serving anything. An upgrade begins with it.
+    #[command(after_help = AFTER_HELP)]
+    Rehearse {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// The form in which a running server would be handed over
+        #[arg(long, hide = true)]
+        handover_version: Option<u32>,
     },
     /// Let a running server take up new code, packages and settings
     ///
@@ -58,6 +74,20 @@ pub(crate) enum Command {
     Reload {
         #[command(flatten)]
         project: ProjectArgs,
+    },
+    /// Let a running server become another binary
+    ///
+    /// The new binary rehearses first, beside what serves. Then it takes over process, sockets and
+    /// workers, starts workers of its own, and lets the old ones finish their requests. If it
+    /// cannot, the old binary goes on. SIGUSR2 does the same with the binary that is now where the
+    /// server was started from.
+    #[command(after_help = AFTER_HELP)]
+    Upgrade {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// The new binary; this one if left out
+        #[arg(long)]
+        binary: Option<PathBuf>,
     },
     /// Stop a running server; asked again, at once
     ///

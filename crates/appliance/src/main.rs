@@ -7,10 +7,11 @@ mod library;
 mod remote;
 mod summary;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use appliance_project::{Loaded, Report, Sources};
-use appliance_supervisor::{Outcome, Request};
+use appliance_supervisor::{HANDOVER_VERSION, Outcome, Request};
 use clap::Parser;
 
 use cli::{Cli, Command, ProjectArgs, Status};
@@ -20,8 +21,21 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve {
             project,
+            handover: Some(fd),
+            ..
+        } => resume(&project, fd).into(),
+        Command::Serve {
+            project,
             no_supervisor,
+            handover: None,
         } => serve(&project, no_supervisor).unwrap_or_else(refuse).into(),
+        Command::Rehearse {
+            project,
+            handover_version,
+        } => rehearse(&project, handover_version)
+            .unwrap_or_else(refuse)
+            .into(),
+        Command::Upgrade { project, binary } => upgrade(&project, binary),
         Command::Check { project, show } => check(&project, show).unwrap_or_else(refuse).into(),
         Command::Reload { project } => ask(&project, Request::Reload),
         Command::Stop { project } => ask(&project, Request::Stop),
@@ -52,6 +66,61 @@ fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<Status, Report> {
             Status::NotStarted
         }
     })
+}
+
+/// `appliance serve` in a process that has served with another binary until now.
+fn resume(args: &ProjectArgs, fd: i32) -> Status {
+    let sources = sources(args);
+    let loaded = appliance_project::load(&sources);
+    let level = match &loaded {
+        Ok(loaded) => loaded.project.server.log_level.as_str(),
+        Err(_) => "info",
+    };
+    appliance_log::start("supervisor".into(), level);
+    match appliance_supervisor::resume(fd, loaded, sources, library::BYTES) {
+        Ok(Outcome::Stopped) => Status::Done,
+        Ok(Outcome::Overdue) => Status::Overdue,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            Status::NotStarted
+        }
+    }
+}
+
+/// `appliance rehearse`: everything but serving.
+fn rehearse(args: &ProjectArgs, handover_version: Option<u32>) -> Result<Status, Report> {
+    if handover_version.is_some_and(|version| version != HANDOVER_VERSION) {
+        anstream::eprintln!(
+            "error: this version cannot take over from the one that is running\n\
+             hint: stop it and start this one"
+        );
+        return Ok(Status::NotStarted);
+    }
+    let sources = sources(args);
+    let loaded = appliance_project::load(&sources)?;
+    appliance_log::start("rehearsal".into(), loaded.project.server.log_level.as_str());
+    failure::warn(&loaded.warnings);
+    let (project, settings) = (loaded.project.clone(), loaded.settings.clone());
+    let rehearsed = appliance_supervisor::rehearse(loaded, sources, library::BYTES);
+    Ok(match rehearsed {
+        Ok(()) => Status::Done,
+        Err(error) => {
+            failure::show(&error, &project, &settings);
+            Status::NotStarted
+        }
+    })
+}
+
+/// `appliance upgrade`: to the binary that this is, if nothing else is said.
+fn upgrade(args: &ProjectArgs, binary: Option<PathBuf>) -> ExitCode {
+    let binary = match binary {
+        Some(binary) => std::path::absolute(&binary).unwrap_or(binary),
+        None => std::env::current_exe().unwrap_or_default(),
+    };
+    let request = Request::Upgrade {
+        binary: Some(binary),
+    };
+    remote::ask(&sources(args), &request, false)
 }
 
 /// `appliance check`: what is wrong, or what is meant.

@@ -103,7 +103,11 @@ fn draw(status: &appliance_supervisor::Status, out: &mut String) -> std::fmt::Re
         writeln!(out, "\n  replaced: {}", counts.join(", "))?;
     }
     if let Some(failure) = &status.last_failure {
-        writeln!(out, "\n  the last reload failed:\n\n{}", failure.trim_end())?;
+        writeln!(
+            out,
+            "\n  the last reload or upgrade failed:\n\n{}",
+            failure.trim_end()
+        )?;
     }
     writeln!(out)
 }

@@ -18,8 +18,8 @@ pub enum ClientError {
 }
 
 /// Asks the server of the project file `file`, whose socket is `control` if the file says so.
-/// `progress` gets every line before the last answer. Returns when the server has closed the
-/// connection: after a stop, when its process is gone.
+/// `progress` gets every line before the last answer. After a stop it returns when the server's
+/// process is gone.
 ///
 /// # Errors
 ///
@@ -47,6 +47,10 @@ pub fn ask(
         match serde_json::from_str(&line).map_err(|error| failed(error.into()))? {
             Answer::Progress { text } => progress(&text),
             answer => last = Some(answer),
+        }
+        // A stop is complete when the process is gone.
+        if last.is_some() && !matches!(request, Request::Stop | Request::Quit) {
+            break;
         }
     }
     last.ok_or(ClientError::NoAnswer)

@@ -4,6 +4,7 @@
 //! connection ends with the last, or, after a stop, with the server.
 
 use std::io::Write;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::event::Event;
 use crate::protocol::{Answer, Request};
 use crate::signals::Stop;
+use crate::sys;
 
 /// A request is a line of a few bytes.
 const LONGEST_REQUEST: u64 = 64 << 10;
@@ -31,6 +33,16 @@ pub(crate) type Farewells = Arc<Mutex<Vec<Reply>>>;
 pub(crate) struct Reply(Arc<UnixStream>);
 
 impl Reply {
+    /// The descriptor, for a handover.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// From the last program of this process.
+    pub(crate) fn adopt(fd: RawFd) -> std::io::Result<Reply> {
+        Ok(Reply(Arc::new(sys::adopt(fd)?.into())))
+    }
+
     pub(crate) fn progress(&self, text: impl Into<String>) {
         self.send(&Answer::Progress { text: text.into() });
     }
@@ -103,7 +115,7 @@ impl Control {
         let stop = match request {
             Request::Stop => Stop::Command,
             Request::Quit => Stop::QuitCommand,
-            Request::Status | Request::Reload => {
+            Request::Status | Request::Reload | Request::Upgrade { .. } => {
                 // Nobody listens only when the supervisor itself is at its end.
                 let _ = self.events.send(Event::Asked(request, reply));
                 return;

@@ -1,10 +1,13 @@
 //! What the master waits for, besides signals and the clock.
 
+use std::path::PathBuf;
+
 use crate::control::Reply;
 use crate::error::Halt;
 use crate::generation::Generation;
 use crate::process::{What, WorkerId};
 use crate::protocol::Request;
+use crate::trial::Refused;
 
 /// Something happened.
 #[derive(Debug)]
@@ -13,6 +16,8 @@ pub(crate) enum Event {
     Worker(WorkerId, What),
     /// A generation has been prepared, or cannot be.
     Prepared(Box<Result<Generation, Halt>>),
+    /// A binary has rehearsed.
+    Tried(PathBuf, Result<(), Refused>),
     /// Somebody asked over the control socket.
     Asked(Request, Reply),
 }

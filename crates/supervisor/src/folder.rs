@@ -14,7 +14,7 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     /// The current one, by the name the shell used.
     pub(crate) fn current() -> Folder {
-        Folder(place::logical(Path::new("")))
+        Folder(place::logical(Path::new(".")))
     }
 
     /// Enters whatever has the name now.

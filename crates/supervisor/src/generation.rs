@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use appliance_project::{Loaded, Project, Setting};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Halt;
 use crate::library::Library;
@@ -30,6 +31,15 @@ pub(crate) struct Generation {
     pub(crate) settings: Vec<Setting>,
 }
 
+/// A generation without its descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Own {
+    number: u64,
+    project: Project,
+    python: PathBuf,
+    environment: python::Environment,
+}
+
 impl Generation {
     /// The first one; its sockets listen already.
     pub(crate) async fn first(
@@ -43,9 +53,47 @@ impl Generation {
         Listeners::refuse_taken_by_others(&addresses)?;
         let (python, environment) = set_up(project, stage).await?;
         let listeners = Listeners::bind(&addresses, slots(project))?;
-        let library = Library::open(library, &library_folders(project))?;
+        Generation::with(1, loaded, listeners, library, python, environment)
+    }
+
+    /// One that is never to serve: without sockets, in one worker.
+    pub(crate) async fn rehearsal(
+        mut loaded: Loaded,
+        library: &'static [u8],
+        stage: &mut Stage,
+    ) -> Result<Generation, Halt> {
+        loaded.project.python.processes = 1;
+        let (python, environment) = set_up(&loaded.project, stage).await?;
+        let listeners = Listeners::none();
+        Generation::with(1, loaded, listeners, library, python, environment)
+    }
+
+    /// One that follows a generation of another program: its rehearsal has run the hooks.
+    pub(crate) async fn inherited(
+        number: u64,
+        loaded: Loaded,
+        library: &'static [u8],
+        before: &Listeners,
+        stage: &mut Stage,
+    ) -> Result<Generation, Halt> {
+        let project = &loaded.project;
+        let environment = python::environment(&project.python);
+        let python = python::prepare(&project.python, &environment, stage).await?;
+        let listeners = before.successors(&addresses(project), slots(project))?;
+        Generation::with(number, loaded, listeners, library, python, environment)
+    }
+
+    fn with(
+        number: u64,
+        loaded: Loaded,
+        listeners: Listeners,
+        library: &'static [u8],
+        python: PathBuf,
+        environment: python::Environment,
+    ) -> Result<Generation, Halt> {
+        let library = Library::open(library, &library_folders(&loaded.project))?;
         Ok(Generation {
-            number: 1,
+            number,
             listeners,
             settings: loaded.settings,
             launcher: Launcher {
@@ -53,6 +101,36 @@ impl Generation {
                 python,
                 library: Arc::new(library),
                 environment,
+            },
+        })
+    }
+
+    /// What this program needs to get it back from another one.
+    pub(crate) fn own(&self) -> Own {
+        Own {
+            number: self.number,
+            project: self.launcher.project.clone(),
+            python: self.launcher.python.clone(),
+            environment: self.launcher.environment.clone(),
+        }
+    }
+
+    /// It comes back.
+    pub(crate) fn again(
+        own: Own,
+        listeners: Listeners,
+        library: &'static [u8],
+    ) -> Result<Generation, Halt> {
+        let library = Library::open(library, &library_folders(&own.project))?;
+        Ok(Generation {
+            number: own.number,
+            listeners,
+            settings: Vec::new(),
+            launcher: Launcher {
+                project: own.project,
+                python: own.python,
+                library: Arc::new(library),
+                environment: own.environment,
             },
         })
     }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 use appliance_project::Project;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::place;
+use crate::handover::{HandedInstance, HandedLock};
+use crate::{place, sys};
 
 /// The one server of a project; its files go with it.
 #[derive(Debug)]
@@ -22,8 +24,8 @@ pub(crate) struct Instance {
     pub(crate) listener: UnixListener,
     /// The socket's own file.
     socket: PathBuf,
-    _lock: LockFile,
-    _pidfile: Option<LockFile>,
+    lock: LockFile,
+    pidfile: Option<LockFile>,
 }
 
 impl Instance {
@@ -53,8 +55,42 @@ impl Instance {
         Ok(Instance {
             listener,
             socket,
-            _lock: lock,
-            _pidfile: pidfile,
+            lock,
+            pidfile,
+        })
+    }
+}
+
+impl Instance {
+    /// For the next program of this process.
+    pub(crate) fn hand_over(&self) -> Option<HandedInstance> {
+        let handed = |lock: &LockFile| {
+            Some(HandedLock {
+                file: lock.file.as_ref()?.as_raw_fd(),
+                path: lock.path.clone(),
+            })
+        };
+        Some(HandedInstance {
+            listener: self.listener.as_raw_fd(),
+            socket: self.socket.clone(),
+            lock: handed(&self.lock)?,
+            pidfile: self.pidfile.as_ref().and_then(handed),
+        })
+    }
+
+    /// From the last program of this process.
+    pub(crate) fn adopt(handed: &HandedInstance) -> io::Result<Instance> {
+        let adopted = |lock: &HandedLock| -> io::Result<LockFile> {
+            Ok(LockFile {
+                file: Some(sys::adopt(lock.file)?.into()),
+                path: lock.path.clone(),
+            })
+        };
+        Ok(Instance {
+            listener: sys::adopt(handed.listener)?.into(),
+            socket: handed.socket.clone(),
+            lock: adopted(&handed.lock)?,
+            pidfile: handed.pidfile.as_ref().map(adopted).transpose()?,
         })
     }
 }

@@ -12,14 +12,16 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use appliance_project::{Loaded, Project, Sources};
+use appliance_project::{Loaded, Project, Report, Sources};
 
 pub use client::{ClientError, ask};
 pub use error::{StartError, WorkerFailure};
 pub use explain::explain;
+pub use handover::VERSION as HANDOVER_VERSION;
 pub use hooks::HookError;
 pub use instance::InstanceError;
 pub use library::LibraryError;
@@ -28,6 +30,7 @@ pub use master::Outcome;
 pub use process::Exit;
 pub use protocol::{Answer, Request, Status, WorkerStatus};
 pub use python::PythonError;
+pub use trial::rehearse;
 
 use error::Halt;
 use generation::Generation;
@@ -42,6 +45,7 @@ mod event;
 mod explain;
 mod folder;
 mod generation;
+mod handover;
 mod hooks;
 mod instance;
 mod library;
@@ -62,6 +66,7 @@ mod status;
 mod step;
 mod supervise;
 mod sys;
+mod trial;
 mod worker;
 
 /// What there is to say when the server has come up.
@@ -112,6 +117,36 @@ pub fn serve(
             tracing::info!(%signal, "stopped before the start was complete");
             Ok(Outcome::Stopped)
         }
+        Err(Halt::Failed(error)) => Err(error),
+    }
+}
+
+/// Goes on where another binary of this process has left off: `fd` says where. `loaded` is what
+/// this binary makes of the project; if it can make nothing of it, the other one goes on.
+///
+/// # Errors
+///
+/// When `fd` holds nothing of the kind, or the system refuses what it takes.
+pub fn resume(
+    fd: RawFd,
+    loaded: Result<Loaded, Report>,
+    sources: Sources,
+    library: &'static [u8],
+) -> Result<Outcome, StartError> {
+    // exec(2) names the process for the file it was read from.
+    if let Err(error) = std::fs::write("/proc/self/comm", "appliance") {
+        tracing::debug!(%error, "the process keeps its name");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(async {
+        let signals = Signals::new()?;
+        supervise::resume(fd, loaded, sources, library, signals).await
+    });
+    match served {
+        Ok(outcome) => Ok(outcome),
+        Err(Halt::Stopped(_)) => Ok(Outcome::Stopped),
         Err(Halt::Failed(error)) => Err(error),
     }
 }

@@ -16,20 +16,22 @@ use std::sync::Arc;
 use appliance_project::wire;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::handover::HandedLanes;
 use crate::port_owner::{self, Owner};
+use crate::sys;
 
 /// Connections the kernel completes ahead of accept(2); `net.core.somaxconn` caps it.
 const BACKLOG: i32 = 4096;
 
 /// The sockets of all workers of a generation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Listeners {
     addresses: Vec<Lanes>,
     /// Workers to spread them over.
     slots: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Lanes {
     /// As in project.toml.
     address: SocketAddr,
@@ -39,11 +41,7 @@ struct Lanes {
 impl Listeners {
     /// Listens on every address for each of `slots` workers.
     pub(crate) fn bind(addresses: &[SocketAddr], slots: usize) -> Result<Listeners, BindError> {
-        let none = Listeners {
-            addresses: Vec::new(),
-            slots: 0,
-        };
-        let listeners = none.successors(addresses, slots)?;
+        let listeners = Listeners::none().successors(addresses, slots)?;
         listeners.open()?;
         Ok(listeners)
     }
@@ -69,6 +67,48 @@ impl Listeners {
         })
     }
 
+    /// For workers that are never to serve.
+    pub(crate) fn none() -> Listeners {
+        Listeners {
+            addresses: Vec::new(),
+            slots: 0,
+        }
+    }
+
+    /// The workers they are spread over.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// For the next program of this process.
+    pub(crate) fn hand_over(&self) -> Vec<HandedLanes> {
+        let handed = |lanes: &Lanes| HandedLanes {
+            address: lanes.address,
+            sockets: lanes
+                .sockets
+                .iter()
+                .map(|socket| socket.as_raw_fd())
+                .collect(),
+        };
+        self.addresses.iter().map(handed).collect()
+    }
+
+    /// From the last program of this process.
+    pub(crate) fn adopt(handed: &[HandedLanes], slots: usize) -> io::Result<Listeners> {
+        let adopted = |lanes: &HandedLanes| -> io::Result<Lanes> {
+            let sockets = lanes.sockets.iter();
+            let adopted = sockets.map(|fd| Ok(Arc::new(Socket::from(sys::adopt(*fd)?))));
+            Ok(Lanes {
+                address: lanes.address,
+                sockets: adopted.collect::<io::Result<_>>()?,
+            })
+        };
+        Ok(Listeners {
+            addresses: handed.iter().map(adopted).collect::<io::Result<_>>()?,
+            slots,
+        })
+    }
+
     /// Lets connections come to every socket.
     pub(crate) fn open(&self) -> Result<(), BindError> {
         for lanes in &self.addresses {
@@ -84,11 +124,7 @@ impl Listeners {
 
     /// Fails if an address cannot be had.
     pub(crate) fn refuse_taken_by_others(addresses: &[SocketAddr]) -> Result<(), BindError> {
-        let none = Listeners {
-            addresses: Vec::new(),
-            slots: 0,
-        };
-        none.refuse_taken(addresses)
+        Listeners::none().refuse_taken(addresses)
     }
 
     /// SO_REUSEPORT would let us join any other server of the same user on the same port, and
@@ -382,37 +418,38 @@ mod tests {
         assert!(waiting() < 64);
     }
 
+    /// Every address needs a port that is free on all of them, and on this machine others take
+    /// ports meanwhile.
+    fn on_a_free_port<T>(attempt: impl Fn(u16) -> Result<T, BindError>) -> T {
+        const ATTEMPTS: usize = 50;
+        let free = || {
+            TcpListener::bind("0.0.0.0:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+        };
+        let mut attempts = (0..ATTEMPTS).map(|_| attempt(free().port()));
+        attempts.find_map(Result::ok).unwrap()
+    }
+
     #[test]
     fn every_address_may_follow_one_of_them() {
-        let first = Listeners::bind(&[local(0)], 1).unwrap();
-        let picked = first.addresses()[0];
-        let first = Listeners {
-            addresses: vec![Lanes {
-                address: picked,
-                sockets: first.addresses[0].sockets.clone(),
-            }],
-            slots: 1,
-        };
-        let all = SocketAddr::from(([0, 0, 0, 0], picked.port()));
-        first.successors(&[all], 1).unwrap().open().unwrap();
-        assert!(Listeners::refuse_taken_by_others(&[all]).is_err());
+        on_a_free_port(|port| {
+            let first = Listeners::bind(&[local(port)], 1)?;
+            let all = SocketAddr::from(([0, 0, 0, 0], port));
+            first.successors(&[all], 1)?.open()?;
+            assert!(Listeners::refuse_taken_by_others(&[all]).is_err());
+            Ok(())
+        });
     }
 
     #[test]
     fn every_address_and_one_of_them_can_be_listened_on_together() {
-        let port = TcpListener::bind(local(0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let all = SocketAddr::from(([0, 0, 0, 0], port));
-        assert_eq!(
+        let listeners = on_a_free_port(|port| {
+            let all = SocketAddr::from(([0, 0, 0, 0], port));
             Listeners::bind(&[all, local(port)], 2)
-                .unwrap()
-                .addresses()
-                .len(),
-            2
-        );
+        });
+        assert_eq!(listeners.addresses().len(), 2);
     }
 
     #[test]

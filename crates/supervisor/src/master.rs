@@ -24,7 +24,7 @@ use crate::event::Event;
 use crate::folder::Folder;
 use crate::generation::Generation;
 use crate::lifecycle::{End, State, Step};
-use crate::process::{self, Exit, What, WorkerId};
+use crate::process::{self, Exit, Process, What, WorkerId};
 use crate::protocol::Request;
 use crate::signals::{Signals, Stop, Wish};
 use crate::worker::{Role, Worker};
@@ -32,14 +32,20 @@ use crate::worker::{Role, Worker};
 use cover::StandIn;
 use replace::Slot;
 use rollout::{Preparing, Rollout};
+use upgrade::Trying;
 
 mod cover;
 mod replace;
 mod report;
 mod rollout;
 mod stop;
+mod upgrade;
 
 pub use stop::Outcome;
+pub(crate) use upgrade::{Inherited, Leave};
+
+/// Where events come from, and how to add some.
+pub(crate) type Events = (UnboundedSender<Event>, UnboundedReceiver<Event>);
 
 /// The workers and their slots.
 pub(crate) struct Master {
@@ -56,10 +62,13 @@ pub(crate) struct Master {
     /// Who asked for a reload during another one, which may have read older files.
     reload_again: Option<Vec<Reply>>,
     stand_in: Option<StandIn>,
+    trying: Option<Trying>,
+    inherited: Option<Inherited>,
+    leaving: Option<Leave>,
     /// Why the last reload failed, if it did.
     last_failure: Option<String>,
     /// How often workers were replaced, by reason.
-    replaced: BTreeMap<&'static str, u64>,
+    replaced: BTreeMap<String, u64>,
     /// When the start began.
     began: Instant,
     start_failure: Option<StartError>,
@@ -78,7 +87,7 @@ impl Master {
     pub(crate) fn new(
         sources: Sources,
         generation: Generation,
-        (reporter, events): (UnboundedSender<Event>, UnboundedReceiver<Event>),
+        (reporter, events): Events,
         began: Instant,
     ) -> Master {
         Master {
@@ -91,6 +100,9 @@ impl Master {
             rollout: None,
             reload_again: None,
             stand_in: None,
+            trying: None,
+            inherited: None,
+            leaving: None,
             last_failure: None,
             replaced: BTreeMap::new(),
             began,
@@ -142,18 +154,22 @@ impl Master {
         }
     }
 
-    /// Serves until a stop is asked for.
-    pub(crate) async fn watch(&mut self, signals: &mut Signals) -> Stop {
+    /// Serves until there is something else to do.
+    pub(crate) async fn watch(&mut self, signals: &mut Signals) -> Leave {
         loop {
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
                 wish = signals.next() => match wish {
-                    Wish::Stop(stop) => return stop,
+                    Wish::Stop(stop) => return Leave::Stop(stop),
+                    Wish::Upgrade => self.upgrade(signals, None, Vec::new()),
                     Wish::Reload => self.reload(signals, Vec::new()),
                 },
                 event = next(&mut self.events) => match event {
                     Event::Asked(Request::Reload, reply) => self.reload(signals, vec![reply]),
+                    Event::Asked(Request::Upgrade { binary }, reply) => {
+                        self.upgrade(signals, binary, vec![reply]);
+                    }
                     event => self.handle(event),
                 },
                 () = sleep_until(deadline) => self.mind_the_time(),
@@ -165,6 +181,9 @@ impl Master {
             }
             self.start_replacements();
             self.cover_slots();
+            if let Some(leave) = self.leaving.take() {
+                return leave;
+            }
         }
     }
 
@@ -173,10 +192,12 @@ impl Master {
             Event::Worker(id, What::Said(message)) => self.hear(id, message),
             Event::Worker(id, What::Exited(exit)) => self.bury(id, exit),
             Event::Prepared(prepared) => self.roll_out_prepared(*prepared),
+            Event::Tried(binary, result) => self.tried(binary, result),
             Event::Asked(Request::Status, reply) => reply.send(&self.status().into()),
-            Event::Asked(_, reply) => {
-                reply.failed(3, "error: the server is starting or stopping\n")
-            }
+            Event::Asked(_, reply) => reply.failed(
+                3,
+                "error: the server is starting, stopping or becoming another binary\n",
+            ),
         }
     }
 
@@ -243,7 +264,7 @@ impl Master {
         let pid = child.id().unwrap_or_default();
         self.started += 1;
         let id = WorkerId(self.started);
-        let control = process::follow(id, child, socket, self.reporter.clone())?;
+        let control = process::follow(id, Process::Child(child), socket, self.reporter.clone())?;
         tracing::debug!(worker = role.number(), pid, "worker starting");
         let since = Instant::now();
         let worker = Worker {

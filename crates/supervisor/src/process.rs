@@ -1,6 +1,7 @@
 //! One worker's process and the socket to it, turned into events.
 
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -8,10 +9,12 @@ use appliance_project::wire::{FromWorker, ToWorker};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::process::Child;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::event::Event;
+use crate::sys;
 
 /// Counts every worker ever started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -107,6 +110,11 @@ impl Control {
         }
     }
 
+    /// The descriptor of the socket, for a handover.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.to_worker.as_raw_fd()
+    }
+
     /// Ends the process at once, if it has not ended by itself. Whoever waits for the child does
     /// it: there the process id cannot have become somebody else's.
     pub(crate) fn kill(&mut self) {
@@ -116,10 +124,50 @@ impl Control {
     }
 }
 
-/// Follows a started worker: its messages, then its end, go to `events`.
+/// A child: one that this program has started, or one that its process had when it became this
+/// program.
+#[derive(Debug)]
+pub(crate) enum Process {
+    Child(Child),
+    Adopted { pid: u32, children_end: Signal },
+}
+
+impl Process {
+    pub(crate) fn adopted(pid: u32) -> io::Result<Process> {
+        Ok(Process::Adopted {
+            pid,
+            children_end: signal(SignalKind::child())?,
+        })
+    }
+
+    /// Waits for its end; losing the race in a `select!` loses nothing.
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match self {
+            Process::Child(child) => child.wait().await,
+            Process::Adopted { pid, children_end } => loop {
+                if let Some(status) = sys::reap(*pid)? {
+                    return Ok(status);
+                }
+                children_end.recv().await;
+            },
+        }
+    }
+
+    fn kill(&mut self) -> io::Result<()> {
+        match self {
+            Process::Child(child) => child.start_kill(),
+            Process::Adopted { pid, .. } => match i32::try_from(*pid) {
+                Ok(pid) => sys::kill(pid, libc::SIGKILL),
+                Err(_) => Err(io::ErrorKind::InvalidInput.into()),
+            },
+        }
+    }
+}
+
+/// Follows a worker: its messages, then its end, go to `events`.
 pub(crate) fn follow(
     worker: WorkerId,
-    child: Child,
+    process: Process,
     socket: std::os::unix::net::UnixStream,
     events: UnboundedSender<Event>,
 ) -> io::Result<Control> {
@@ -130,7 +178,7 @@ pub(crate) fn follow(
     tokio::spawn(
         Follower {
             worker,
-            child,
+            process,
             lines,
             events,
         }
@@ -144,7 +192,7 @@ pub(crate) fn follow(
 
 struct Follower {
     worker: WorkerId,
-    child: Child,
+    process: Process,
     lines: Lines<BufReader<UnixStream>>,
     events: UnboundedSender<Event>,
 }
@@ -158,7 +206,7 @@ impl Follower {
                 // Messages before the end: a worker that failed says why and exits.
                 biased;
                 line = self.lines.next_line(), if open => open = self.said(line),
-                status = self.child.wait() => break status,
+                status = self.process.wait() => break status,
                 order = &mut killed, if may_be_killed => {
                     may_be_killed = false;
                     if order.is_ok() {
@@ -173,7 +221,7 @@ impl Follower {
     }
 
     fn kill(&mut self) {
-        if let Err(error) = self.child.start_kill() {
+        if let Err(error) = self.process.kill() {
             tracing::warn!(%error, "a worker cannot be killed");
         }
     }

@@ -15,6 +15,11 @@ pub enum Request {
     Status,
     /// Read everything anew.
     Reload,
+    /// Become this binary.
+    Upgrade {
+        /// Its path; none: what is now where the server's own binary was.
+        binary: Option<PathBuf>,
+    },
     /// Finish what runs within `server.stop_timeout`, and end; asked again, end at once.
     Stop,
     /// The same, but never at once.
@@ -58,7 +63,7 @@ pub struct Status {
     pub pid: u32,
     /// The project file.
     pub project: PathBuf,
-    /// `starting`, `serving`, `reloading` or `stopping`.
+    /// `starting`, `serving`, `reloading`, `upgrading` or `stopping`.
     pub state: String,
     /// 1, and one more with each reload.
     pub generation: u64,
@@ -72,7 +77,7 @@ pub struct Status {
     pub workers: Vec<WorkerStatus>,
     /// How often a worker was replaced, by reason.
     pub replaced: BTreeMap<String, u64>,
-    /// Why the last reload failed, if it did.
+    /// Why the last reload or upgrade failed, if it did.
     pub last_failure: Option<String>,
 }
 

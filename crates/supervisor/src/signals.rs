@@ -49,6 +49,7 @@ impl fmt::Display for Stop {
 pub(crate) enum Wish {
     Stop(Stop),
     Reload,
+    Upgrade,
 }
 
 /// From its creation on, these signals no longer end the process by themselves. (As process 1
@@ -59,6 +60,7 @@ pub(crate) struct Signals {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
+    user_2: Signal,
     /// Stops asked for over the control socket.
     asked: broadcast::Receiver<Stop>,
     ask: broadcast::Sender<Stop>,
@@ -88,6 +90,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
+            user_2: signal(SignalKind::user_defined2())?,
             asked,
             ask,
             on_terminal: io::stderr().is_terminal(),
@@ -100,6 +103,7 @@ impl Signals {
             _ = self.term.recv() => Wish::Stop(Stop::Term),
             _ = self.interrupt.recv() => Wish::Stop(Stop::Interrupt),
             _ = self.quit.recv() => Wish::Stop(Stop::Quit),
+            _ = self.user_2.recv() => Wish::Upgrade,
             Ok(stop) = self.asked.recv() => Wish::Stop(stop),
             _ = self.hangup.recv() => match self.on_terminal && !io::stderr().is_terminal() {
                 true => Wish::Stop(Stop::Hangup),
@@ -114,8 +118,8 @@ impl Signals {
         loop {
             match self.next().await {
                 Wish::Stop(stop) => return stop,
-                Wish::Reload => {
-                    tracing::debug!("SIGHUP comes to nothing while starting or stopping")
+                Wish::Reload | Wish::Upgrade => {
+                    tracing::debug!("a signal comes to nothing while starting or stopping");
                 }
             }
         }

@@ -63,7 +63,7 @@ pub(crate) async fn answer_while_preparing(
                 reply.send(&Status::starting(project, began).into());
             }
             Some(Event::Asked(_, reply)) => reply.failed(3, "error: the server is starting\n"),
-            Some(Event::Worker(..) | Event::Prepared(_)) => {}
+            Some(Event::Worker(..) | Event::Prepared(_) | Event::Tried(..)) => {}
             None => std::future::pending().await,
         }
     }

@@ -7,10 +7,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, ExitStatus};
 
 /// Whether code may be executed from a memory file. Linux 6.3 wants it said, and where
 /// `vm.memfd_noexec` is 2 it refuses files of which it was not denied.
@@ -76,6 +76,71 @@ pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
 /// Leaves a descriptor open, across exec too, until the process ends.
 pub(crate) fn keep_open(file: File) -> io::Result<()> {
     clear_close_on_exec(file.into_raw_fd())
+}
+
+/// Takes over a descriptor that was kept across exec; this process's children do not get it.
+pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    close_on_exec(fd)?;
+    // SAFETY: the handover names each descriptor once and is taken over once, so nobody else
+    // owns it; that it is open was seen just now.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+pub(crate) fn close_on_exec(fd: RawFd) -> io::Result<()> {
+    // SAFETY: fcntl with F_SETFD takes no pointer; a wrong descriptor is reported as EBADF.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    Ok(())
+}
+
+/// What `command` executes in this process's place keeps these descriptors, and finds signals
+/// that stop or reload waiting instead of dying of them before it listens.
+pub(crate) fn keep_across_exec(command: &mut Command, descriptors: Vec<RawFd>) {
+    let before_exec = move || {
+        for fd in &descriptors {
+            clear_close_on_exec(*fd)?;
+        }
+        mask_signals(libc::SIG_BLOCK)
+    };
+    // SAFETY: as in `inherit`; here it runs in this process, which is no less than that.
+    unsafe { command.pre_exec(before_exec) };
+}
+
+/// Lets those signals come.
+pub(crate) fn unblock_signals() -> io::Result<()> {
+    mask_signals(libc::SIG_UNBLOCK)
+}
+
+fn mask_signals(how: libc::c_int) -> io::Result<()> {
+    const SIGNALS: [libc::c_int; 5] = [
+        libc::SIGTERM,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGHUP,
+        libc::SIGUSR2,
+    ];
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set it is given.
+    check(unsafe { libc::sigemptyset(set.as_mut_ptr()) })?;
+    for signal in SIGNALS {
+        // SAFETY: the set is initialised, the signals are valid.
+        check(unsafe { libc::sigaddset(set.as_mut_ptr(), signal) })?;
+    }
+    // SAFETY: the set is initialised; the old mask is not asked for.
+    match unsafe { libc::pthread_sigmask(how, set.as_ptr(), std::ptr::null_mut()) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+/// How child `pid` has ended, if it has; it must not have been waited for.
+pub(crate) fn reap(pid: u32) -> io::Result<Option<ExitStatus>> {
+    let Ok(pid) = libc::pid_t::try_from(pid) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut status = 0;
+    // SAFETY: the pointer is to a local.
+    let found = check(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) })?;
+    Ok((found == pid).then(|| ExitStatus::from_raw(status)))
 }
 
 /// The user this process acts as.

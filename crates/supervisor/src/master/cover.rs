@@ -69,6 +69,18 @@ impl Master {
         }
     }
 
+    /// One that a handover has brought along.
+    pub(super) fn adopt_stand_in(&mut self) {
+        let mut workers = self.workers.iter();
+        let found = workers
+            .find(|(_, worker)| worker.role == Role::StandIn && worker.state != State::Draining);
+        self.stand_in = found.map(|(id, worker)| StandIn {
+            worker: *id,
+            since: worker.since,
+            recovered: None,
+        });
+    }
+
     /// Starts a front without the application if nobody serves.
     pub(super) fn stand_in_if_needed(&mut self) {
         let mut holders = self.slots.iter().filter_map(|slot| slot.holder());

@@ -45,6 +45,26 @@ impl Slot {
         }
     }
 
+    /// One that a handover has brought along.
+    pub(super) fn handed(holder: Option<WorkerId>, wish: Option<Reason>) -> Slot {
+        Slot {
+            holder,
+            replacement: wish.map(Replacement::wished),
+            due: holder.is_none().then(Instant::now),
+            ..Slot::default()
+        }
+    }
+
+    /// Whether its holder wants to be replaced.
+    pub(super) fn wish(&self) -> Option<Reason> {
+        Some(self.replacement.as_ref()?.reason)
+    }
+
+    /// The wish stays.
+    pub(super) fn call_off_successor(&mut self) -> Option<WorkerId> {
+        self.replacement.as_mut()?.successor.take()
+    }
+
     pub(super) fn holder(&self) -> Option<WorkerId> {
         self.holder
     }
@@ -87,15 +107,7 @@ impl Master {
             // One that comes to hang while it waits for its turn waits no longer.
             Some(replacement) if reason == Reason::Stuck => replacement.reason = reason,
             Some(_) => {}
-            None => {
-                slot.replacement = Some(Replacement {
-                    reason,
-                    asked: Instant::now(),
-                    successor: None,
-                    not_before: None,
-                    back_off: BackOff::default(),
-                });
-            }
+            None => slot.replacement = Some(Replacement::wished(reason)),
         }
     }
 
@@ -139,19 +151,16 @@ impl Master {
     /// The successor in `slot` is ready.
     pub(super) fn succeed(&mut self, slot: usize) {
         let grace = self.grace();
-        let place = &mut self.slots[slot];
-        let Some(replacement) = place.replacement.take() else {
+        let Some(replacement) = self.slots[slot].replacement.take() else {
             return;
         };
+        self.count(replacement.reason.as_str(), 1);
+        let place = &mut self.slots[slot];
         let predecessor = std::mem::replace(&mut place.holder, replacement.successor);
         if let Some(successor) = place.holder.and_then(|id| self.workers.get_mut(&id)) {
             successor.serve();
         }
         let predecessor = predecessor.and_then(|id| self.workers.get_mut(&id));
-        *self
-            .replaced
-            .entry(replacement.reason.as_str())
-            .or_default() += 1;
         if let Some(predecessor) = predecessor {
             predecessor.stop(grace);
             tracing::info!(
@@ -178,7 +187,7 @@ impl Master {
 
     /// The slot's holder has died.
     pub(super) fn holder_lost(&mut self, number: usize, worker: &Worker, exit: Exit) {
-        *self.replaced.entry("crash").or_default() += 1;
+        self.count("crash", 1);
         let slot = &mut self.slots[number];
         let replacement = slot.replacement.take();
         // Its successor is on the way already.
@@ -221,6 +230,16 @@ impl Master {
 }
 
 impl Replacement {
+    fn wished(reason: Reason) -> Replacement {
+        Replacement {
+            reason,
+            asked: Instant::now(),
+            successor: None,
+            not_before: None,
+            back_off: BackOff::default(),
+        }
+    }
+
     fn fail(&mut self, slot: usize, cause: &dyn std::fmt::Display, lifetime: Duration) {
         // The first failure is a failure: no second try at once.
         const LEAST: Duration = Duration::from_secs(1);

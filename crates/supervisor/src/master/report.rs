@@ -8,19 +8,21 @@ impl Master {
         let mut workers: Vec<WorkerStatus> = self.workers.values().map(WorkerStatus::of).collect();
         // Stable: those of one slot stay in the order of their start.
         workers.sort_by_key(|worker| worker.worker);
-        let replaced = self.replaced.iter();
         Status {
             state: self.state().to_owned(),
             generation: self.generation.number,
             python: self.python.clone(),
             addresses: self.generation.listeners.addresses(),
             workers,
-            replaced: replaced
-                .map(|(reason, count)| ((*reason).to_owned(), *count))
-                .collect(),
+            replaced: self.replaced.clone(),
             last_failure: self.last_failure.clone(),
             ..Status::starting(&self.generation.project().file, self.began)
         }
+    }
+
+    /// Counts workers that were followed by others.
+    pub(super) fn count(&mut self, reason: &str, workers: usize) {
+        *self.replaced.entry(reason.to_owned()).or_default() += workers as u64;
     }
 
     fn state(&self) -> &'static str {
@@ -28,6 +30,8 @@ impl Master {
             "stopping"
         } else if self.slots.is_empty() {
             "starting"
+        } else if self.trying.is_some() || self.inherited.is_some() {
+            "upgrading"
         } else if self.may_reload() {
             "serving"
         } else {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use appliance_project::model::Server;
 use appliance_project::{Project, Setting};
 
-use super::Master;
+use super::{Leave, Master};
 use crate::control::Reply;
 use crate::error::{Halt, StartError};
 use crate::event::Event;
@@ -38,10 +38,19 @@ pub(super) struct Rollout {
     /// By slot; the first one alone until it is ready.
     members: Vec<WorkerId>,
     began: Instant,
-    /// Whether nothing serves yet.
-    first: bool,
+    kind: Kind,
     /// Who waits for the outcome.
     pub(super) asked: Vec<Reply>,
+}
+
+/// What it is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The start: nothing serves yet.
+    First,
+    Reload,
+    /// What serves was started by another binary.
+    Upgrade,
 }
 
 /// A generation whose packages and hooks are being run.
@@ -55,6 +64,16 @@ pub(super) struct Preparing {
 }
 
 impl Rollout {
+    pub(super) fn new(generation: Arc<Generation>, kind: Kind, asked: Vec<Reply>) -> Rollout {
+        Rollout {
+            generation,
+            members: Vec::new(),
+            began: Instant::now(),
+            kind,
+            asked,
+        }
+    }
+
     pub(super) fn has(&self, id: WorkerId) -> bool {
         self.members.contains(&id)
     }
@@ -117,20 +136,14 @@ impl Master {
     }
 
     pub(super) fn may_reload(&self) -> bool {
-        self.preparing.is_none() && self.rollout.is_none()
+        self.preparing.is_none() && self.rollout.is_none() && self.trying.is_none()
     }
 
     /// All workers at once: nobody is served yet whom they could slow down.
     pub(super) fn roll_out_first(&mut self) {
         let generation = Arc::clone(&self.generation);
         let slots = generation.slots();
-        self.rollout = Some(Rollout {
-            generation,
-            members: Vec::new(),
-            began: self.began,
-            first: true,
-            asked: Vec::new(),
-        });
+        self.rollout = Some(Rollout::new(generation, Kind::First, Vec::new()));
         self.launch_members(slots);
     }
 
@@ -153,17 +166,14 @@ impl Master {
             }
         };
         self.rollout = Some(Rollout {
-            generation,
-            members: Vec::new(),
             began,
-            first: false,
-            asked,
+            ..Rollout::new(generation, Kind::Reload, asked)
         });
         self.launch_members(1);
     }
 
     /// Starts members until there are `count`.
-    fn launch_members(&mut self, count: usize) {
+    pub(super) fn launch_members(&mut self, count: usize) {
         while let Some(rollout) = &self.rollout
             && rollout.members.len() < count
         {
@@ -220,27 +230,34 @@ impl Master {
             }
         }
         self.slots = rollout.members.iter().copied().map(Slot::held_by).collect();
-        self.generation = rollout.generation;
+        self.generation = Arc::clone(&rollout.generation);
         self.stand_in = None;
-        if !rollout.first {
-            self.report_reload(&rollout.asked, rollout.began);
+        if rollout.kind != Kind::First {
+            self.report_rollout(&rollout);
         }
+        self.upgraded();
         sys::forget_code();
     }
 
-    fn report_reload(&mut self, asked: &[Reply], began: Instant) {
+    fn report_rollout(&mut self, rollout: &Rollout) {
         let generation = self.generation.number;
         let workers = self.slots.len();
-        let after_ms = began.elapsed().as_millis();
-        *self.replaced.entry("reload").or_default() += workers as u64;
+        let after_ms = rollout.began.elapsed().as_millis();
+        let version = env!("CARGO_PKG_VERSION");
+        let (reason, done) = match rollout.kind {
+            Kind::Upgrade => ("upgrade", format!("upgraded to {version}")),
+            Kind::First | Kind::Reload => ("reload", "reloaded".to_owned()),
+        };
+        self.count(reason, workers);
         self.last_failure = None;
-        tracing::info!(generation, workers, after_ms, "reloaded");
+        tracing::info!(generation, workers, after_ms, "{done}");
         let workers = match workers {
             1 => "1 worker".to_owned(),
             more => format!("{more} workers"),
         };
-        let text = format!("reloaded: generation {generation}, {workers}, ready in {after_ms} ms");
-        asked.iter().for_each(|reply| reply.done(text.as_str()));
+        let text = format!("{done}: generation {generation}, {workers}, ready in {after_ms} ms");
+        let asked = rollout.asked.iter();
+        asked.for_each(|reply| reply.done(text.as_str()));
     }
 
     /// If this worker belongs to a rollout: its siblings are about to fail in the same way, and
@@ -264,7 +281,7 @@ impl Master {
                 worker.kill();
             }
         }
-        if rollout.first {
+        if rollout.kind == Kind::First {
             self.start_failure = Some(error);
             return;
         }
@@ -275,7 +292,10 @@ impl Master {
             let lines = traceback.trim_end();
             rollout.asked.iter().for_each(|reply| reply.progress(lines));
         }
-        self.refuse(&rollout.asked, NOT_STARTED, &text);
+        match rollout.kind {
+            Kind::Upgrade => self.leaving = Some(Leave::HandBack { why: text }),
+            Kind::First | Kind::Reload => self.refuse(&rollout.asked, NOT_STARTED, &text),
+        }
     }
 
     /// Says why there is no new generation.

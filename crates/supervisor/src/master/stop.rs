@@ -49,7 +49,7 @@ impl Master {
         let asked_at = Instant::now();
         let mut outcome = Outcome::Stopped;
         // A command of a reload is called off by the same signal; it ends soon.
-        while !self.workers.is_empty() || self.preparing.is_some() {
+        while !self.workers.is_empty() || self.preparing.is_some() || self.trying.is_some() {
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
@@ -96,6 +96,11 @@ impl Master {
     /// No generation begins now.
     fn wind_down(&mut self, event: Event) {
         match event {
+            Event::Tried(..) => {
+                if let Some(trying) = self.trying.take() {
+                    tell_all(&trying.asked, STOPPED_FIRST);
+                }
+            }
             Event::Prepared(_) => {
                 if let Some(preparing) = self.preparing.take() {
                     tell_all(&preparing.asked, STOPPED_FIRST);
