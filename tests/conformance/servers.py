@@ -86,7 +86,8 @@ def serve(name, binary=None, processes=2, threads=4):
                 for command in commands:
                     running.append(subprocess.Popen(
                         [str(part) for part in command], cwd=folder, env=env,
-                        stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+                        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                        start_new_session=True))
             server = Server(name, ("127.0.0.1", place.port), folder, running, HAS[name],
                             name == "appliance", place)
             wait(server)
@@ -138,6 +139,9 @@ def stop(processes):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # A worker which a case has driven mad may outlive its master: it is of the same group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_port():
