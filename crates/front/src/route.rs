@@ -103,6 +103,7 @@ mod tests {
                     None => Pattern::Prefix((*key).into()),
                 },
                 target: Target::Wsgi,
+                body_limit_bytes: 0,
             })
             .collect();
         Routes::new(&routes, &Arc::new(Cache::new(0)))

@@ -79,6 +79,12 @@ pub(crate) enum Default {
 const KB: u64 = 1 << 10;
 const MB: u64 = 1 << 20;
 const TB: u64 = 1 << 40;
+/// The range of the clocks of a connection. They are looked at once a second, so less than that
+/// cannot be kept.
+const CLOCK: Kind = Kind::Duration(1000, 3_600_000);
+/// The range of bounds on connections. Linux lets no process open more files by default
+/// (`fs.nr_open`).
+const CONNECTIONS: Kind = Kind::Count(1, 1 << 20, false);
 
 const fn key(name: &'static str, kind: Kind, default: Default, meaning: &'static str) -> Key {
     Key {
@@ -128,7 +134,7 @@ pub(crate) static TOP: Section = Section {
 /// `[server]`.
 pub(crate) static SERVER: Section = Section {
     header: "[server]",
-    about: "The processes and their log.",
+    about: "The processes, their log, and what holds before a request's site is known: heads and connections.",
     keys: &[
         key("master", Kind::Flag, Default::Toml("true"), "Whether a supervisor watches the workers. With `false` the process becomes the one worker itself, for platforms which restart it and for debugging.")
             .nginx(&["master_process"])
@@ -143,6 +149,22 @@ pub(crate) static SERVER: Section = Section {
             .uwsgi(&["pidfile", "safe-pidfile"]),
         key("log_level", Kind::Choice(&["error", "warn", "info", "debug"]), Default::Toml("\"info\""), "What is written to standard error.")
             .nginx(&["error_log"]),
+        key("head_limit", Kind::Size(KB, MB), Default::Toml("\"64KB\""), "The request line and the header fields, together. A longer request line is answered 414, longer fields 431.")
+            .nginx(&["large_client_header_buffers", "client_header_buffer_size"])
+            .uwsgi(&["buffer-size"]),
+        key("head_fields", Kind::Count(1, 1000, false), Default::Toml("100"), "The header fields of a request. More of them are answered 431."),
+        key("head_timeout", CLOCK, Default::Toml("\"20s\""), "How long a request's head may take to arrive, from its first byte or, on a new connection, from the start. Later it is answered 408.")
+            .nginx(&["client_header_timeout"])
+            .uwsgi(&["http-headers-timeout"]),
+        key("keep_alive_timeout", CLOCK, Default::Toml("\"75s\""), "How long a connection may stay open between two requests.")
+            .nginx(&["keepalive_timeout"])
+            .uwsgi(&["http-keepalive"]),
+        key("connections", CONNECTIONS, Default::Toml("16384"), "Open connections, per worker. With as many, new ones wait until one ends.")
+            .nginx(&["worker_connections"]),
+        key("connections_per_address", CONNECTIONS, Default::Said("no bound"), "Open connections of one client's address, per worker. Further ones are closed at once. Clients behind one network address translator or proxy share theirs.")
+            .nginx(&["limit_conn", "limit_conn_zone"]),
+        key("requests_per_connection", Kind::Count(1, 1_000_000_000, false), Default::Said("no bound"), "Requests after which a connection is closed. 1: no connection is kept open.")
+            .nginx(&["keepalive_requests"]),
     ],
 };
 
@@ -212,9 +234,15 @@ pub(crate) static SITE: Section = Section {
             .uwsgi(&["http", "http-socket", "socket"]),
         key("server_name", Kind::TextOrList, Default::Toml("[]"), "Host names, without port. None: any name. The first site of an address also answers names nobody has.")
             .nginx(&["server_name"]),
-        key("body_limit", Kind::Size(0, TB), Default::Toml("\"20MB\""), "The largest request body; a larger one is answered 413.")
+        key("body_limit", Kind::Size(0, TB), Default::Toml("\"20MB\""), "The largest request body; a larger one is answered 413, before it is read when its length was announced. A route may have its own.")
             .nginx(&["client_max_body_size"])
             .uwsgi(&["limit-post"]),
+        key("body_timeout", CLOCK, Default::Toml("\"60s\""), "The longest pause within a request body. After it the answer is 408.")
+            .nginx(&["client_body_timeout"])
+            .uwsgi(&["http-timeout", "socket-timeout"]),
+        key("send_timeout", CLOCK, Default::Toml("\"60s\""), "The longest time in which a client may take nothing of its response. After it the connection is closed.")
+            .nginx(&["send_timeout"])
+            .uwsgi(&["socket-send-timeout", "socket-write-timeout"]),
         key("routes", Kind::Routes, Default::Required, "Who answers which paths. At least one route.")
             .nginx(&["location"]),
     ],
@@ -242,6 +270,7 @@ pub(crate) static ROUTE: Section = Section {
             .uwsgi(&["static-expires"]),
         key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers.")
             .nginx(&["uwsgi_pass"]),
+        key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body below this route."),
     ],
 };
 

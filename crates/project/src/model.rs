@@ -37,6 +37,21 @@ pub struct Server {
     pub pidfile: Option<PathBuf>,
     /// `log_level`: what is written to standard error. Default `info`.
     pub log_level: LogLevel,
+    /// `head_limit`: bytes of a request's line and header fields, together. Default 64 KB; 1 KB
+    /// to 1 MB. Beyond it the answer is 414 or 431.
+    pub head_limit_bytes: usize,
+    /// `head_fields`: header fields of a request, 1 to 1000. Default 100. Beyond it: 431.
+    pub head_fields: usize,
+    /// `head_timeout`: how long a head may take to arrive. Default 20 s; 1 s to 1 h. After it: 408.
+    pub head_timeout: Duration,
+    /// `keep_alive_timeout`: how long a connection may idle. Default 75 s; 1 s to 1 h.
+    pub keep_alive_timeout: Duration,
+    /// `connections`: open connections, per worker, 1 to 1048576. Default 16384.
+    pub connections: usize,
+    /// `connections_per_address`: of one client, per worker, 1 to 1048576. Default: no bound.
+    pub connections_per_address: Option<usize>,
+    /// `requests_per_connection`: 1 to a thousand million. Default: no bound.
+    pub requests_per_connection: Option<u64>,
 }
 
 /// `server.log_level`.
@@ -154,8 +169,14 @@ pub struct Site {
     /// listener also answers names nobody has.
     pub server_name: Vec<String>,
     /// `body_limit`: the largest request body, nginx's `client_max_body_size`. Default 20 MB;
-    /// 0 bytes to 1 TB.
+    /// 0 bytes to 1 TB. Holds where no route answers; routes have their own.
     pub body_limit_bytes: u64,
+    /// `body_timeout`: the longest pause within a request body. Default 60 s; 1 s to 1 h. After
+    /// it: 408.
+    pub body_timeout: Duration,
+    /// `send_timeout`: the longest time in which a client may take nothing of its response.
+    /// Default 60 s; 1 s to 1 h.
+    pub send_timeout: Duration,
     /// `routes`, in the order of the file; at least one. Never a prefix both with and without
     /// its final slash.
     pub routes: Vec<Route>,
@@ -168,6 +189,8 @@ pub struct Route {
     pub pattern: Pattern,
     /// Who answers them.
     pub target: Target,
+    /// `body_limit` of the route, or else of its site. 0 bytes to 1 TB.
+    pub body_limit_bytes: u64,
 }
 
 /// The key of a route.

@@ -16,8 +16,14 @@ use super::server::print_list;
 use super::url_path;
 
 impl Check<'_, '_> {
-    /// The routes in the order of the file; those of later layers follow.
-    pub(super) fn routes(&mut self, site: &Table<'_>, entry: &Entry<'_>) -> Option<Vec<Route>> {
+    /// The routes in the order of the file; those of later layers follow. `body_limit` is the
+    /// site's.
+    pub(super) fn routes(
+        &mut self,
+        site: &Table<'_>,
+        entry: &Entry<'_>,
+        body_limit: u64,
+    ) -> Option<Vec<Route>> {
         let Value::Dict(_, dict) = entry.value else {
             return self.reader.refuse(site, "routes", entry);
         };
@@ -47,9 +53,14 @@ impl Check<'_, '_> {
         let count = entries.len();
         for (key, entry) in entries {
             let pattern = self.pattern(key, &entry, &routes);
-            let target = self.target(key, &entry);
-            if let (Some(pattern), Some(target)) = (pattern, target) {
-                routes.push((key.clone(), Route { pattern, target }));
+            let answer = self.answer(key, &entry, body_limit);
+            if let (Some(pattern), Some((target, body_limit_bytes))) = (pattern, answer) {
+                let route = Route {
+                    pattern,
+                    target,
+                    body_limit_bytes,
+                };
+                routes.push((key.clone(), route));
             }
         }
         (routes.len() == count).then(|| routes.into_iter().map(|(_, route)| route).collect())
@@ -97,7 +108,8 @@ impl Check<'_, '_> {
         None
     }
 
-    fn target(&mut self, key: &str, entry: &Entry<'_>) -> Option<Target> {
+    /// Who answers, and the largest body it takes.
+    fn answer(&mut self, key: &str, entry: &Entry<'_>, body_limit: u64) -> Option<(Target, u64)> {
         let Value::Dict(_, dict) = entry.value else {
             let expected = "`{ files = \"…\" }` or `{ wsgi = true }`".to_owned();
             self.reader.expected(entry, entry.path.clone(), expected);
@@ -109,12 +121,20 @@ impl Check<'_, '_> {
             dict,
         };
         self.reader.known_keys(&table);
+        let body_limit = match table.entry("body_limit") {
+            None => Some(body_limit),
+            Some(_) => self.reader.size(&table, "body_limit"),
+        };
+        Some((self.target(key, entry, &table)?, body_limit?))
+    }
+
+    fn target(&mut self, key: &str, entry: &Entry<'_>, table: &Table<'_>) -> Option<Target> {
         let route = key.to_owned();
         match (table.entry("files"), table.entry("wsgi")) {
-            (Some(_), None) => self.files(&table, key.starts_with('=')).map(Target::Files),
-            (None, Some(wsgi)) => self.wsgi(&table, route, &wsgi),
+            (Some(_), None) => self.files(table, key.starts_with('=')).map(Target::Files),
+            (None, Some(wsgi)) => self.wsgi(table, route, &wsgi),
             // Most likely one of them under another name, which has been reported.
-            (None, None) if dict.keys().any(|key| ROUTE.key(key).is_none()) => None,
+            (None, None) if table.dict.keys().any(|key| ROUTE.key(key).is_none()) => None,
             (None, None) => self.wrong(Fault::NoTarget { route }, entry),
             (Some(_), Some(_)) => self.wrong(Fault::TwoTargets { route }, entry),
         }

@@ -14,13 +14,35 @@ impl Check<'_, '_> {
         let control = optional(table, "control", || Some(self.path(table, "control")?.0));
         let pidfile = optional(table, "pidfile", || Some(self.path(table, "pidfile")?.0));
         let log_level = self.reader.choice(table, "log_level");
+        let head_limit = self.reader.size(table, "head_limit");
+        let head_fields = self.reader.count(table, "head_fields");
+        let head_timeout = self.reader.duration(table, "head_timeout");
+        let keep_alive_timeout = self.reader.duration(table, "keep_alive_timeout");
+        let connections = self.reader.count(table, "connections");
+        let per_address = self.bound(table, "connections_per_address");
+        let requests = self.bound(table, "requests_per_connection");
         Some(Server {
             master: master?,
             stop_timeout: stop_timeout?,
             control: control?,
             pidfile: pidfile?,
             log_level: level(log_level?),
+            head_limit_bytes: usize::try_from(head_limit?).ok()?,
+            head_fields: head_fields??,
+            head_timeout: head_timeout?,
+            keep_alive_timeout: keep_alive_timeout?,
+            connections: connections??,
+            connections_per_address: per_address?,
+            requests_per_connection: requests?.map(|count| count as u64),
         })
+    }
+
+    /// A count that may be left out; `None` inside if it is.
+    fn bound(&mut self, table: &Table<'_>, name: &str) -> Option<Option<usize>> {
+        match table.entry(name) {
+            None => Some(None),
+            Some(_) => self.reader.count(table, name),
+        }
     }
 
     pub(super) fn hooks(&mut self, table: &Table<'_>) -> Option<Hooks> {

@@ -20,13 +20,18 @@ impl Check<'_, '_> {
             .and_then(|entry| self.listen(&entry));
         let server_name = self.server_name(table);
         let body_limit = self.reader.size(table, "body_limit");
+        let body_timeout = self.reader.duration(table, "body_timeout");
+        let send_timeout = self.reader.duration(table, "send_timeout");
+        // Where the site's own limit is wrong there will be no site, but its routes are checked.
         let routes = self
             .required(table, value, "routes")
-            .and_then(|entry| self.routes(table, &entry));
+            .and_then(|entry| self.routes(table, &entry, body_limit.unwrap_or_default()));
         Some(Site {
             listen: listen?,
             server_name: server_name?,
             body_limit_bytes: body_limit?,
+            body_timeout: body_timeout?,
+            send_timeout: send_timeout?,
             routes: routes?,
         })
     }

@@ -19,6 +19,13 @@ const WHOLE: &str = r#"
 master = true
 stop_timeout = "1m30s"
 log_level = "debug"
+head_limit = "8KB"
+head_fields = 50
+head_timeout = "5s"
+keep_alive_timeout = "10s"
+connections = 1000
+connections_per_address = 20
+requests_per_connection = 10_000
 
 [python]
 chdir = "backend"
@@ -47,12 +54,14 @@ before_start = ["python manage.py migrate"]
 listen = ["127.0.0.1:8080", "[::1]:8080", 0]
 server_name = "Example.com"
 body_limit = 0
+body_timeout = "30s"
+send_timeout = "15s"
 
 [site.routes]
 "/static/" = { files = "./backend/../dist", immutable = "all", index = ["a.html", "b.html"] }
 "/" = { files = "dist", fallback = "/index.html" }
 "= /robots.txt" = { files = "media/robots.txt" }
-"/api" = { wsgi = true }
+"/api" = { wsgi = true, body_limit = "1GB" }
 "#;
 
 #[test]
@@ -111,6 +120,22 @@ fn every_key_reaches_the_model() {
 }
 
 #[test]
+fn every_limit_reaches_the_model() {
+    let project = loaded(&Shop::new(), WHOLE).project;
+    let (server, site) = (&project.server, &project.sites[0]);
+    assert_eq!((server.head_limit_bytes, server.head_fields), (8 << 10, 50));
+    assert_eq!(server.head_timeout, Duration::from_secs(5));
+    assert_eq!(server.keep_alive_timeout, Duration::from_secs(10));
+    assert_eq!(server.connections, 1000);
+    assert_eq!(server.connections_per_address, Some(20));
+    assert_eq!(server.requests_per_connection, Some(10_000));
+    assert_eq!(site.body_timeout, Duration::from_secs(30));
+    assert_eq!(site.send_timeout, Duration::from_secs(15));
+    let of_routes = site.routes.iter().map(|route| route.body_limit_bytes);
+    assert_eq!(of_routes.collect::<Vec<_>>(), [0, 0, 0, 1 << 30]);
+}
+
+#[test]
 fn routes_keep_the_order_of_the_file() {
     let shop = Shop::new();
     let routes = loaded(&shop, WHOLE).project.sites.remove(0).routes;
@@ -140,6 +165,20 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(
         (server.master, server.stop_timeout, server.log_level),
         (true, Duration::from_secs(30), LogLevel::Info)
+    );
+    assert_eq!(
+        (server.head_limit_bytes, server.head_fields),
+        (64 << 10, 100)
+    );
+    assert_eq!(server.head_timeout, Duration::from_secs(20));
+    assert_eq!(server.keep_alive_timeout, Duration::from_secs(75));
+    assert_eq!(server.connections, 16384);
+    assert_eq!(
+        (
+            server.connections_per_address,
+            server.requests_per_connection
+        ),
+        (None, None)
     );
     assert_eq!((python.threads, python.queue), (4, 512));
     assert_eq!(
@@ -175,7 +214,15 @@ fn what_is_left_out_has_its_default() {
         (&python.chdir, &python.application),
         (&shop.path().to_owned(), &None)
     );
-    assert_eq!(project.sites[0].body_limit_bytes, 20 << 20);
+    let site = &project.sites[0];
+    assert_eq!(
+        (site.body_limit_bytes, site.routes[0].body_limit_bytes),
+        (20 << 20, 20 << 20)
+    );
+    assert_eq!(
+        (site.body_timeout, site.send_timeout),
+        (Duration::from_secs(60), Duration::from_secs(60))
+    );
     let Target::Files(files) = &project.sites[0].routes[0].target else {
         panic!("files")
     };
@@ -227,15 +274,15 @@ fn show_names_the_layer_of_each_setting_and_hides_secrets() {
     let lines: Vec<String> = table.lines().map(squeeze).collect();
     for line in [
         r#"server.stop_timeout = "1m30s" # project.toml:4"#,
-        r#"python.chdir = "/srv/shop/backend" # project.toml:8"#,
-        r#"python.module = "config.wsgi:shop.app" # project.toml:9"#,
-        r#"python.env.DATABASE = "…" # project.toml:12"#,
-        r#"python.env.DJANGO_DEBUG = "0" # project.toml:12"#,
-        r#"python.env.SECRET_KEY = "…" # project.toml:12"#,
+        r#"python.chdir = "/srv/shop/backend" # project.toml:15"#,
+        r#"python.module = "config.wsgi:shop.app" # project.toml:16"#,
+        r#"python.env.DATABASE = "…" # project.toml:19"#,
+        r#"python.env.DJANGO_DEBUG = "0" # project.toml:19"#,
+        r#"python.env.SECRET_KEY = "…" # project.toml:19"#,
         "python.queue = 7 # environment APPLIANCE_PYTHON__QUEUE",
         r#"site.0.body_limit = "1MB" # --set"#,
         r#"site.0.routes."/".immutable = "hashed" # default"#,
-        r#"site.0.routes."/api".wsgi = true # project.toml:39"#,
+        r#"site.0.routes."/api".wsgi = true # project.toml:41"#,
     ] {
         assert!(
             lines.contains(&line.to_owned()),
