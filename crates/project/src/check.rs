@@ -84,6 +84,9 @@ impl Check<'_, '_> {
             .is_some_and(|hooks| !hooks.before_start.is_empty());
         let (sites, all_good) = self.sites(&top);
         self.across_sites(&sites, &top);
+        if let Some(server) = &server {
+            self.proxies_of_sites(&sites, server, &top);
+        }
         self.application_of_routes(&top);
         let sites = all_good
             .then_some(sites)?

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::key_path::KeyPath;
+use crate::network::{Network, NetworkProblem};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +77,15 @@ pub(crate) enum Fault {
     /// The virtual environment is missing and nothing would create it.
     NoVirtualenv { path: PathBuf },
 
+    // `[server]`.
+    /// `trusted_proxies`: not a network.
+    Network {
+        found: String,
+        problem: NetworkProblem,
+    },
+    /// `trusted_proxies`: every address there is.
+    TrustsAll { network: Network },
+
     // `[python]`.
     /// `python.module` is not `module:callable`.
     Module {
@@ -120,6 +130,14 @@ pub(crate) enum Fault {
     },
     /// Two sites of one address have no name.
     TwoUnnamed { address: SocketAddr, other: usize },
+    /// Two sites of one address, one of which expects the PROXY protocol.
+    ProxyProtocolDiffers {
+        address: SocketAddr,
+        here: bool,
+        other: usize,
+    },
+    /// `proxy_protocol` without `server.trusted_proxies`.
+    NobodyTrusted,
     /// A site without a route.
     NoRoutes { key: KeyPath },
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::fault::{AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem};
 use crate::key_path::{printable, quoted};
+use crate::network::NetworkProblem;
 
 /// The line after `help:`.
 pub(crate) fn of(fault: &Fault) -> Option<String> {
@@ -46,6 +47,14 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::Address { found, problem } => return address(found, *problem),
         Fault::AddressClash { address, other } => clash(*address, *other),
         Fault::HostName { found, problem } => return host(found, *problem),
+        Fault::Network { found, problem } => return network(found, *problem),
+        Fault::TrustsAll { .. } => "name the proxies' own addresses or networks".into(),
+        Fault::NobodyTrusted => {
+            "add the proxies' addresses to `[server]`: `trusted_proxies = [\"10.0.0.0/8\"]`".into()
+        }
+        Fault::ProxyProtocolDiffers { .. } => {
+            "a connection's site is not known when it begins: say the same in both, or listen on two ports".into()
+        }
         Fault::TwoUnnamed { .. } => "give one of them a `server_name`".into(),
         Fault::RoutePath { found, problem } | Fault::Fallback { found, problem } => {
             return path(found, *problem);
@@ -85,6 +94,9 @@ fn address(found: &str, problem: AddressProblem) -> Option<String> {
         AddressProblem::NoPort => format!("write \"{found}:80\""),
         AddressProblem::Name => "write its address, such as \"127.0.0.1:8080\"".into(),
         AddressProblem::Unix => "write an address, such as \"127.0.0.1:8080\"".into(),
+        AddressProblem::Parameters if found.ends_with(" proxy_protocol") => {
+            "`proxy_protocol = true` is a key of its own".into()
+        }
         AddressProblem::Parameters => {
             "TLS and other parameters do not exist yet; the first site of an address is its default"
                 .into()
@@ -93,6 +105,25 @@ fn address(found: &str, problem: AddressProblem) -> Option<String> {
         AddressProblem::Form => "for example `8080`, \"127.0.0.1:8080\" or \"[::]:8080\"".into(),
     };
     Some(help)
+}
+
+fn network(found: &str, problem: NetworkProblem) -> Option<String> {
+    match problem {
+        NetworkProblem::Name => Some("write its address, such as \"10.0.0.1\"".into()),
+        NetworkProblem::Port => {
+            let address: SocketAddr = found.parse().ok()?;
+            Some(format!("write \"{}\"", address.ip()))
+        }
+        NetworkProblem::Bits(network) => {
+            let address = found.split('/').next().unwrap_or_default();
+            Some(format!(
+                "write \"{network}\" for the network, \"{address}\" for the address alone"
+            ))
+        }
+        NetworkProblem::Prefix(_) | NetworkProblem::Form => {
+            Some("for example \"10.0.0.0/8\", \"192.168.1.1\" or \"2001:db8::/32\"".into())
+        }
+    }
 }
 
 fn clash(address: SocketAddr, other: SocketAddr) -> String {

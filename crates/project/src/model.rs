@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::network::Network;
+
 /// A checked project: nothing in it can be out of range or missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Project {
@@ -52,6 +54,19 @@ pub struct Server {
     pub connections_per_address: Option<usize>,
     /// `requests_per_connection`: 1 to a thousand million. Default: no bound.
     pub requests_per_connection: Option<u64>,
+    /// `trusted_proxies`: who may say who the client is. Default: nobody.
+    pub trusted_proxies: Vec<Network>,
+    /// `forwarded`: the fields in which they say it. Default [`Forwarded::XForwarded`].
+    pub forwarded: Forwarded,
+}
+
+/// `server.forwarded`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forwarded {
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` (default).
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// `server.log_level`.
@@ -168,6 +183,9 @@ pub struct Site {
     /// `server_name`: lower-case host names without port. Empty: any name. The first site of a
     /// listener also answers names nobody has.
     pub server_name: Vec<String>,
+    /// `proxy_protocol`: each connection begins with a header of the PROXY protocol. The same
+    /// for all sites of an address; never without `trusted_proxies`.
+    pub proxy_protocol: bool,
     /// `body_limit`: the largest request body, nginx's `client_max_body_size`. Default 20 MB;
     /// 0 bytes to 1 TB. Holds where no route answers; routes have their own.
     pub body_limit_bytes: u64,

@@ -4,6 +4,7 @@ use std::fmt::{self, Formatter};
 
 use crate::fault::{AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem};
 use crate::key_path::{KeyPath, printable};
+use crate::network::NetworkProblem;
 
 /// Writes the sentence.
 pub(crate) fn write(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
@@ -76,6 +77,13 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 path.display()
             )
         }
+        Fault::Network { found, problem } => network(f, found, *problem),
+        Fault::TrustsAll { network } => {
+            write!(
+                f,
+                "`{network}` trusts everybody: any client may say that it is another"
+            )
+        }
         Fault::Module { found, problem } => module(f, found, *problem),
         Fault::NoModule { route } => {
             write!(f, "route `{route}` needs `python.module`, which is missing")
@@ -138,6 +146,20 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "any name on `{address}` is already served by `site.{other}`"
             )
         }
+        Fault::ProxyProtocolDiffers {
+            address,
+            here,
+            other,
+        } => {
+            write!(
+                f,
+                "`proxy_protocol` is `{here}` here, but `{}` in `site.{other}`, which listens on `{address}` as well",
+                !here
+            )
+        }
+        Fault::NobodyTrusted => f.write_str(
+            "`proxy_protocol` needs `server.trusted_proxies`: who may say who the client is",
+        ),
         Fault::NoRoutes { key } => {
             write!(f, "`{key}` is empty: the site would answer nothing but 404")
         }
@@ -256,6 +278,33 @@ fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::
                 "`listen` must be a port from 0 to 65535 or an address with one, found `{found}`"
             )
         }
+    }
+}
+
+fn network(f: &mut Formatter<'_>, found: &str, problem: NetworkProblem) -> fmt::Result {
+    let found = printable(found);
+    match problem {
+        NetworkProblem::Name => write!(
+            f,
+            "`server.trusted_proxies` are addresses, found the name `{found}`"
+        ),
+        NetworkProblem::Port => write!(
+            f,
+            "`server.trusted_proxies` are addresses without port, found `{found}`"
+        ),
+        NetworkProblem::Prefix(longest) => {
+            write!(f, "`{found}`: the prefix must be from 0 to {longest}")
+        }
+        NetworkProblem::Bits(_) => {
+            write!(
+                f,
+                "`{found}` is not a network: it has bits behind its prefix"
+            )
+        }
+        NetworkProblem::Form => write!(
+            f,
+            "`server.trusted_proxies` must be addresses or networks, found `{found}`"
+        ),
     }
 }
 

@@ -1,7 +1,9 @@
 //! `[server]` and `[hooks]`.
 
+use crate::fault::Fault;
 use crate::key_path::quoted;
-use crate::model::{Hooks, LogLevel, Server};
+use crate::model::{Forwarded, Hooks, LogLevel, Server};
+use crate::network::Network;
 use crate::reader::Table;
 
 use super::Check;
@@ -21,6 +23,8 @@ impl Check<'_, '_> {
         let connections = self.reader.count(table, "connections");
         let per_address = self.bound(table, "connections_per_address");
         let requests = self.bound(table, "requests_per_connection");
+        let trusted_proxies = self.trusted_proxies(table);
+        let forwarded = self.reader.choice(table, "forwarded");
         Some(Server {
             master: master?,
             stop_timeout: stop_timeout?,
@@ -34,7 +38,35 @@ impl Check<'_, '_> {
             connections: connections??,
             connections_per_address: per_address?,
             requests_per_connection: requests?.map(|count| count as u64),
+            trusted_proxies: trusted_proxies?,
+            forwarded: match forwarded? {
+                "forwarded" => Forwarded::Forwarded,
+                _ => Forwarded::XForwarded,
+            },
         })
+    }
+
+    fn trusted_proxies(&mut self, table: &Table<'_>) -> Option<Vec<Network>> {
+        let texts = self.reader.list(table, "trusted_proxies")?;
+        let (mut networks, count) = (Vec::new(), texts.len());
+        for (found, entry) in texts {
+            match Network::parse(&found) {
+                Ok(network) => {
+                    if network.is_everything() {
+                        let place = self.reader.value_place(&entry);
+                        self.reader.warn(Fault::TrustsAll { network }, place);
+                    }
+                    networks.push(network);
+                }
+                Err(problem) => self
+                    .reader
+                    .fault_at(Fault::Network { found, problem }, &entry),
+            }
+        }
+        let entry = table.entry("trusted_proxies")?;
+        let printed: Vec<String> = networks.iter().map(Network::to_string).collect();
+        (networks.len() == count)
+            .then(|| self.reader.accept(&entry, print_list(&printed), networks))
     }
 
     /// A count that may be left out; `None` inside if it is.

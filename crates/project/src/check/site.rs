@@ -19,6 +19,7 @@ impl Check<'_, '_> {
             .required(table, value, "listen")
             .and_then(|entry| self.listen(&entry));
         let server_name = self.server_name(table);
+        let proxy_protocol = self.reader.flag(table, "proxy_protocol");
         let body_limit = self.reader.size(table, "body_limit");
         let body_timeout = self.reader.duration(table, "body_timeout");
         let send_timeout = self.reader.duration(table, "send_timeout");
@@ -29,6 +30,7 @@ impl Check<'_, '_> {
         Some(Site {
             listen: listen?,
             server_name: server_name?,
+            proxy_protocol: proxy_protocol?,
             body_limit_bytes: body_limit?,
             body_timeout: body_timeout?,
             send_timeout: send_timeout?,

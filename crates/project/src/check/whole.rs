@@ -7,7 +7,7 @@ use figment::value::Value;
 
 use crate::fault::Fault;
 use crate::key_path::KeyPath;
-use crate::model::Site;
+use crate::model::{Server, Site};
 use crate::reader::{Entry, Table, whole};
 use crate::toml::is_indexed;
 
@@ -23,6 +23,7 @@ impl Check<'_, '_> {
                 self.clash(&sites[..=i], *address, key("listen"));
                 for (other, earlier) in &sites[..i] {
                     if earlier.listen.contains(address) {
+                        self.same_protocol(site, (*other, earlier), *address, key("listen"));
                         self.same_listener(site, (*other, earlier), *address, &key);
                     }
                 }
@@ -100,6 +101,43 @@ impl Check<'_, '_> {
                     },
                     &entry,
                 );
+            }
+        }
+    }
+
+    /// Whether the PROXY protocol is spoken is settled before a site is known.
+    fn same_protocol(
+        &mut self,
+        site: &Site,
+        (other, earlier): (usize, &Site),
+        address: SocketAddr,
+        listen: Option<Entry<'_>>,
+    ) {
+        let here = site.proxy_protocol;
+        if let (true, Some(listen)) = (here != earlier.proxy_protocol, listen) {
+            let fault = Fault::ProxyProtocolDiffers {
+                address,
+                here,
+                other,
+            };
+            let entry = self.element(&listen, address);
+            self.reader.fault_at(fault, &entry);
+        }
+    }
+
+    /// A header of the PROXY protocol is taken from trusted proxies alone, so there must be some.
+    pub(super) fn proxies_of_sites(
+        &mut self,
+        sites: &[(usize, Site)],
+        server: &Server,
+        top: &Table<'_>,
+    ) {
+        if !server.trusted_proxies.is_empty() {
+            return;
+        }
+        for (number, _) in sites.iter().filter(|(_, site)| site.proxy_protocol) {
+            if let Some(entry) = site_entry(top, *number, "proxy_protocol") {
+                self.reader.fault_at(Fault::NobodyTrusted, &entry);
             }
         }
     }

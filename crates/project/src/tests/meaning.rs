@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::fixture::Shop;
-use crate::model::{Immutable, LogLevel, Pattern, Recycling, Target};
-use crate::{Colour, Loaded, Sources, load, show};
+use crate::model::{Forwarded, Immutable, LogLevel, Pattern, Target};
+use crate::{Colour, Loaded, Network, Sources, load, show};
 
 fn loaded(shop: &Shop, text: &str) -> Loaded {
     shop.load(text, &[], &[])
@@ -133,6 +133,36 @@ fn every_limit_reaches_the_model() {
     assert_eq!(site.send_timeout, Duration::from_secs(15));
     let of_routes = site.routes.iter().map(|route| route.body_limit_bytes);
     assert_eq!(of_routes.collect::<Vec<_>>(), [0, 0, 0, 1 << 30]);
+}
+
+const PROXIED: &str = r#"
+[server]
+trusted_proxies = ["10.0.0.0/8", "::1"]
+forwarded = "forwarded"
+[[site]]
+listen = 8080
+proxy_protocol = true
+routes."/" = { files = "dist" }
+"#;
+
+#[test]
+fn who_may_say_who_the_client_is() {
+    let shop = Shop::new();
+    let nobody = loaded(&shop, SMALL).project;
+    assert_eq!(nobody.server.trusted_proxies, []);
+    assert_eq!(nobody.server.forwarded, Forwarded::XForwarded);
+    assert!(!nobody.sites[0].proxy_protocol);
+    let loaded = loaded(&shop, PROXIED);
+    let server = &loaded.project.server;
+    let networks: Vec<String> = server
+        .trusted_proxies
+        .iter()
+        .map(Network::to_string)
+        .collect();
+    assert_eq!(networks, ["10.0.0.0/8", "::1"]);
+    assert_eq!(server.forwarded, Forwarded::Forwarded);
+    assert!(loaded.project.sites[0].proxy_protocol);
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
 }
 
 #[test]
