@@ -14,6 +14,8 @@ mod connection;
 mod connections;
 pub mod error_page;
 pub mod files;
+pub mod proxies;
+pub mod proxy_protocol;
 mod request_body;
 mod request_path;
 mod respond;
