@@ -233,3 +233,35 @@ fn a_child_of_the_application_inherits_no_socket() {
     assert!(open.contains("/proc/"), "{open}");
     assert!(!open.contains("socket:"), "{open}");
 }
+
+/// A test's name and the file it stands in, as a link of SECURITY.md.
+fn link(text: &str) -> Option<(&str, &str)> {
+    let (name, rest) = text.strip_prefix("[`")?.split_once("`](")?;
+    Some((name, rest.split_once(')')?.0))
+}
+
+#[test]
+fn every_test_that_security_md_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let links: Vec<_> = text
+        .match_indices("[`")
+        .filter_map(|(at, _)| link(&text[at..]))
+        .collect();
+    for (name, path) in &links {
+        let file = std::fs::read_to_string(root.join(path))
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let there = match path.ends_with(".rs") {
+            true => file.contains(&format!("fn {name}()")),
+            false => file.contains(name),
+        };
+        assert!(there, "there is no {name} in {path}");
+    }
+    for row in text.lines().filter(|line| line.contains("CVE-")) {
+        assert!(
+            link(&row[row.find("[`").unwrap_or(0)..]).is_some(),
+            "no test: {row}"
+        );
+    }
+    assert!(links.len() > 40, "{}", links.len());
+}
