@@ -154,6 +154,8 @@ pub(crate) enum Fault {
     WsgiFalse { route: String },
     /// `fallback` and the like where no files are served.
     NeedsFiles { key: &'static str },
+    /// `body_limit` where no application answers.
+    NeedsWsgi { key: &'static str },
     /// `fallback` of an exact route.
     ExactWithFallback,
     /// Not a path inside the folder.

@@ -240,7 +240,7 @@ pub(crate) static SITE: Section = Section {
             .nginx(&["server_name"]),
         key("proxy_protocol", Kind::Flag, Default::Toml("false"), "Whether connections begin with a header of the PROXY protocol, version 1 or 2, which says who the client is. They are taken from `trusted_proxies` alone, and from those without a header not at all. Sites of one address have to agree.")
             .uwsgi(&["enable-proxy-protocol", "http-enable-proxy-protocol"]),
-        key("body_limit", Kind::Size(0, TB), Default::Toml("\"20MB\""), "The largest request body; a larger one is answered 413, before it is read when its length was announced. A route may have its own.")
+        key("body_limit", Kind::Size(0, TB), Default::Toml("\"20MB\""), "The largest request body; a larger one is answered 413, before it is read when its length was announced. Routes may have their own. Files need no body: one that comes with such a request is dropped.")
             .nginx(&["client_max_body_size"])
             .uwsgi(&["limit-post"]),
         key("body_timeout", CLOCK, Default::Toml("\"60s\""), "The longest pause within a request body. After it the answer is 408.")
@@ -276,7 +276,7 @@ pub(crate) static ROUTE: Section = Section {
             .uwsgi(&["static-expires"]),
         key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers.")
             .nginx(&["uwsgi_pass"]),
-        key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body below this route."),
+        key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that the application takes below this route."),
     ],
 };
 

@@ -185,6 +185,7 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Fault::WsgiFalse { route } => write!(f, "route `{route}`: `wsgi` is `true` or left out"),
         Fault::NeedsFiles { key } => write!(f, "`{key}` belongs to a route with `files`"),
+        Fault::NeedsWsgi { key } => write!(f, "`{key}` belongs to a route with `wsgi`"),
         Fault::ExactWithFallback => f.write_str("`fallback` means nothing for one exact path"),
         Fault::Fallback { found, problem } => {
             write!(f, "`fallback` `{}` {}", printable(found), path(*problem))

@@ -162,6 +162,9 @@ impl Check<'_, '_> {
     }
 
     fn files(&mut self, table: &Table<'_>, exact: bool) -> Option<Files> {
+        if let Some(entry) = table.entry("body_limit") {
+            self.wrong::<()>(Fault::NeedsWsgi { key: "body_limit" }, &entry);
+        }
         let (root, entry) = self.path(table, "files")?;
         let there = self.root_is_there(&root, exact, &entry);
         let fallback = match table.entry("fallback") {
