@@ -45,7 +45,7 @@ fn project(server: &str) -> Project {
     let sites = format!("[server]\n{server}\n{SITE}");
     Project::with_sites(
         APP,
-        "spool = \"spool\"\nbody_buffer = \"4KB\"\nthreads = 4",
+        "spool = \"spool\"\nbody_buffer = \"4KB\"\nthreads = 4\nqueue = 4096",
         &sites,
     )
     .file("files/small.txt", "small")
@@ -255,9 +255,11 @@ fn a_stop_lets_running_requests_finish_and_closes_idle_connections() {
     let mut slow = begin(&site, "/slow");
 
     site.signal(libc::SIGTERM);
-    for connection in [&mut parked, &mut half, &mut idle, &mut fresh] {
+    for connection in [&mut parked, &mut idle, &mut fresh] {
         assert_eq!(connection.read_to_end(), b"");
     }
+    let half = String::from_utf8(half.read_to_end()).unwrap();
+    assert!(half.starts_with("HTTP/1.1 408 "), "{half}");
     let response = slow.response();
     assert_eq!(response.text(), "/slow? 0");
     assert_eq!(response.header("connection"), Some("close"));

@@ -8,16 +8,17 @@
 //!    the head has left already.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use appliance_gateway::{GatewayError, Request, RequestId};
-use http::{Method, Uri};
+use appliance_gateway::{GatewayError, RequestBody};
+use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::environ::EnvironBuilder;
+use crate::environ::{EnvironBuilder, Origin};
 use crate::exchange::Exchange;
 use crate::file_wrapper::FileWrapper;
 use crate::start_response::{Sent, StartResponse, bytes_of};
@@ -26,33 +27,38 @@ use crate::traceback;
 
 /// A request in the queue.
 pub(crate) struct Call {
-    pub(crate) request: Request,
     pub(crate) exchange: Arc<Exchange>,
+    pub(crate) body: RequestBody,
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) is_https: bool,
     /// When it came into the queue.
     pub(crate) came: Instant,
 }
 
 /// What the log says of a request.
 #[derive(Clone)]
-pub(crate) struct Label {
-    method: Method,
-    target: Uri,
-    id: RequestId,
-}
+pub(crate) struct Label(Arc<Exchange>);
 
 impl Call {
     /// Serves the call. Whatever happens, its exchange comes to an end.
     pub(crate) fn run(self, py: Python<'_>, application: &Py<PyAny>, builder: &mut EnvironBuilder) {
-        if self.exchange.client_gone() {
+        let label = self.label();
+        let exchange = &label.0;
+        if exchange.client_gone() {
             return;
         }
-        let label = self.label();
-        let exchange = Arc::clone(&self.exchange);
-        let served = self.serve(py, application, builder, &label);
+        let origin = Origin {
+            local: self.local,
+            peer: self.peer,
+            is_https: self.is_https,
+        };
+        let served = builder
+            .build(py, &exchange.request, self.body, origin)
+            .and_then(|environ| serve(py, application, environ, &label));
         builder.flush_errors();
         if let Err(error) = served {
-            // Raised by us, and logged with the stack at the deadline.
-            if !error.is_instance_of::<RequestTimeout>(py) {
+            if !label.is_ours(py, &error) {
                 label.log(py, "the application raised an exception", &error);
             }
             exchange.fail(GatewayError::Failed);
@@ -60,39 +66,39 @@ impl Call {
     }
 
     pub(crate) fn label(&self) -> Label {
-        Label {
-            method: self.request.head.method.clone(),
-            target: self.request.head.uri.clone(),
-            id: self.request.id,
-        }
-    }
-
-    fn serve(
-        self,
-        py: Python<'_>,
-        application: &Py<PyAny>,
-        builder: &mut EnvironBuilder,
-        label: &Label,
-    ) -> PyResult<()> {
-        let bodiless = label.method == Method::HEAD;
-        let responder = Bound::new(py, StartResponse::new(self.exchange, bodiless))?;
-        let environ = builder.build(py, self.request)?;
-        let app_iter = application.bind(py).call1((environ, &responder))?;
-        let sent = send(&app_iter, &responder).and_then(|()| responder.try_borrow_mut()?.finish());
-        if let Err(error) = close(&app_iter) {
-            label.log(py, "close() of the response raised an exception", &error);
-        }
-        if let Some(declared) = responder.try_borrow()?.exceeded_bytes() {
-            tracing::warn!(
-                "the application sent more than its Content-Length of {declared} bytes, and the \
-                 rest was dropped: {label}"
-            );
-        }
-        sent
+        Label(Arc::clone(&self.exchange))
     }
 }
 
+fn serve<'py>(
+    py: Python<'py>,
+    application: &Py<PyAny>,
+    environ: Bound<'py, PyDict>,
+    label: &Label,
+) -> PyResult<()> {
+    let responder = Bound::new(py, StartResponse::new(Arc::clone(&label.0)))?;
+    let app_iter = application.bind(py).call1((environ, &responder))?;
+    let sent = send(&app_iter, &responder).and_then(|()| responder.try_borrow_mut()?.finish());
+    if let Err(error) = close(&app_iter) {
+        label.log(py, "close() of the response raised an exception", &error);
+    }
+    if let Some(declared) = responder.try_borrow()?.exceeded_bytes() {
+        tracing::warn!(
+            "the application sent more than its Content-Length of {declared} bytes, and the \
+             rest was dropped: {label}"
+        );
+    }
+    sent
+}
+
 impl Label {
+    /// Whether we raised it ourselves, and it is no fault of the application: at the deadline,
+    /// where it was logged with the stack, or in `write()` because the client has left.
+    fn is_ours(&self, py: Python<'_>, error: &PyErr) -> bool {
+        error.is_instance_of::<RequestTimeout>(py)
+            || self.0.client_left() && error.is_instance_of::<PyBrokenPipeError>(py)
+    }
+
     fn log(&self, py: Python<'_>, what: &'static str, error: &PyErr) {
         tracing::error!("{what}: {self}\n{}", traceback::format(py, error));
     }
@@ -100,7 +106,9 @@ impl Label {
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} (request {})", self.method, self.target, self.id)
+        let Exchange { request, id, .. } = &*self.0;
+        let target = String::from_utf8_lossy(request.target());
+        write!(f, "{} {target} (request {id})", request.method)
     }
 }
 

@@ -3,11 +3,10 @@
 //! What never changes lies ready in a dictionary that is copied; the names of usual header
 //! fields lie ready as Python strings. Bytes become `str` as latin-1, as PEP 3333 demands.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use appliance_gateway::Request;
-use http::header::{self, HeaderMap, HeaderName};
+use appliance_gateway::RequestBody;
+use appliance_message::{Head, Name, Target};
 use http::{Method, Version};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -23,12 +22,21 @@ pub(crate) struct Concurrency {
     pub(crate) multiprocess: bool,
 }
 
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) local: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    pub(crate) is_https: bool,
+}
+
 /// Builds environs; one for each pool thread.
 pub(crate) struct EnvironBuilder {
     template: Py<PyDict>,
     errors: Py<ErrorStream>,
     keys: Keys,
-    fields: HashMap<HeaderName, Py<PyString>>,
+    /// The keys of usual fields, by the name's number; none for those that are withheld.
+    fields: Vec<Option<Py<PyString>>>,
     /// `SERVER_NAME` and `SERVER_PORT` as last built: rarely another.
     local: Option<(SocketAddr, Py<PyString>, Py<PyString>)>,
     /// `REMOTE_ADDR` as last built.
@@ -52,7 +60,6 @@ keys! {
     path_info = "PATH_INFO",
     query_string = "QUERY_STRING",
     request_uri = "REQUEST_URI",
-    content_type = "CONTENT_TYPE",
     content_length = "CONTENT_LENGTH",
     server_name = "SERVER_NAME",
     server_port = "SERVER_PORT",
@@ -60,40 +67,16 @@ keys! {
     remote_addr = "REMOTE_ADDR",
     remote_port = "REMOTE_PORT",
     input = "wsgi.input",
+    url_scheme = "wsgi.url_scheme",
+    https_is = "HTTPS",
+    https = "https",
+    on = "on",
     http_10 = "HTTP/1.0",
     http_11 = "HTTP/1.1",
     http_2 = "HTTP/2.0",
     get = "GET",
     post = "POST",
 }
-
-/// Fields whose Python names lie ready.
-const USUAL_FIELDS: [HeaderName; 24] = [
-    header::HOST,
-    header::USER_AGENT,
-    header::ACCEPT,
-    header::ACCEPT_ENCODING,
-    header::ACCEPT_LANGUAGE,
-    header::AUTHORIZATION,
-    header::CACHE_CONTROL,
-    header::CONNECTION,
-    header::COOKIE,
-    header::DNT,
-    header::FORWARDED,
-    header::IF_MATCH,
-    header::IF_MODIFIED_SINCE,
-    header::IF_NONE_MATCH,
-    header::ORIGIN,
-    header::PRAGMA,
-    header::RANGE,
-    header::REFERER,
-    HeaderName::from_static("sec-fetch-dest"),
-    HeaderName::from_static("sec-fetch-mode"),
-    HeaderName::from_static("sec-fetch-site"),
-    HeaderName::from_static("upgrade-insecure-requests"),
-    HeaderName::from_static("x-csrftoken"),
-    HeaderName::from_static("x-requested-with"),
-];
 
 impl EnvironBuilder {
     pub(crate) fn new(py: Python<'_>, concurrency: Concurrency) -> PyResult<Self> {
@@ -116,13 +99,11 @@ impl EnvironBuilder {
             template: template.unbind(),
             errors: errors.unbind(),
             keys: Keys::new(py),
-            fields: USUAL_FIELDS
-                .into_iter()
+            fields: Name::USUAL
+                .iter()
                 .map(|name| {
-                    (
-                        name.clone(),
-                        PyString::intern(py, &field_key(&name)).unbind(),
-                    )
+                    let key = field_key(*name, name.text().as_bytes())?;
+                    Some(PyString::intern(py, &key).unbind())
                 })
                 .collect(),
             local: None,
@@ -138,10 +119,11 @@ impl EnvironBuilder {
     pub(crate) fn build<'py>(
         &mut self,
         py: Python<'py>,
-        request: Request,
+        head: &Head,
+        body: RequestBody,
+        origin: Origin,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.template.bind(py).copy()?;
-        let head = &request.head;
         let keys = &self.keys;
         match head.method {
             Method::GET => environ.set_item(&keys.request_method, &keys.get)?,
@@ -154,23 +136,25 @@ impl EnvironBuilder {
             _ => &keys.http_11,
         };
         environ.set_item(&keys.server_protocol, protocol)?;
-        let path = head.uri.path().as_bytes();
-        let query = head.uri.query().unwrap_or_default();
+        let path = head.path();
         if memchr::memchr(b'%', path).is_none() {
             environ.set_item(&keys.path_info, latin1(py, path))?;
         } else {
             let decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
             environ.set_item(&keys.path_info, latin1(py, &decoded))?;
         }
-        environ.set_item(&keys.query_string, latin1(py, query.as_bytes()))?;
-        let target = head
-            .uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
-        environ.set_item(&keys.request_uri, latin1(py, target.as_bytes()))?;
-        self.set_addresses(py, &environ, request.local, request.peer)?;
-        self.set_fields(py, &environ, &head.headers)?;
-        self.set_body(py, &environ, request)?;
+        environ.set_item(
+            &keys.query_string,
+            latin1(py, head.query().unwrap_or_default()),
+        )?;
+        let uri = match head.form {
+            Target::Origin => latin1(py, head.target()),
+            _ => latin1(py, &head.path_and_query()),
+        };
+        environ.set_item(&keys.request_uri, uri)?;
+        self.set_addresses(py, &environ, origin)?;
+        self.set_fields(py, &environ, head)?;
+        self.set_body(py, &environ, head, body)?;
         Ok(environ)
     }
 
@@ -178,10 +162,17 @@ impl EnvironBuilder {
         &mut self,
         py: Python<'_>,
         environ: &Bound<'_, PyDict>,
-        local: SocketAddr,
-        peer: SocketAddr,
+        Origin {
+            local,
+            peer,
+            is_https,
+        }: Origin,
     ) -> PyResult<()> {
         let keys = &self.keys;
+        if is_https {
+            environ.set_item(&keys.url_scheme, &keys.https)?;
+            environ.set_item(&keys.https_is, &keys.on)?;
+        }
         let (_, name, port) = match &mut self.local {
             Some(known) if known.0 == local => known,
             other => other.insert((
@@ -200,35 +191,30 @@ impl EnvironBuilder {
             }
         };
         environ.set_item(&keys.remote_addr, &*address)?;
-        environ.set_item(&keys.remote_port, peer.port().to_string())
+        match peer.port() {
+            0 => Ok(()),
+            port => environ.set_item(&keys.remote_port, port.to_string()),
+        }
     }
 
-    fn set_fields(
-        &self,
-        py: Python<'_>,
-        environ: &Bound<'_, PyDict>,
-        fields: &HeaderMap,
-    ) -> PyResult<()> {
-        for name in fields.keys() {
-            if is_withheld(name) {
-                continue;
-            }
-            let mut values = fields.get_all(name).iter().map(|value| value.as_bytes());
-            let first = values.next().unwrap_or_default();
-            let value = match values.next() {
-                None => latin1(py, first),
-                Some(second) => {
-                    let separator: &[u8] = if name == header::COOKIE { b"; " } else { b", " };
-                    let all: Vec<&[u8]> = [first, second].into_iter().chain(values).collect();
-                    latin1(py, &all.join(separator))
-                }
+    fn set_fields(&self, py: Python<'_>, environ: &Bound<'_, PyDict>, head: &Head) -> PyResult<()> {
+        for (name, spelled, value) in head.fields() {
+            let value = match name {
+                // The target's, which counts more (RFC 9112 §3.2.2).
+                Name::Host => head.host().unwrap_or(value),
+                _ => value,
             };
-            if name == header::CONTENT_TYPE {
-                environ.set_item(&self.keys.content_type, value)?;
-            } else if let Some(key) = self.fields.get(name) {
-                environ.set_item(key, value)?;
-            } else {
-                environ.set_item(field_key(name), value)?;
+            match self.fields.get(name as usize) {
+                Some(None) => {}
+                Some(Some(key)) if head.repeats(name) => {
+                    add(py, environ, key.bind(py), name, value)?;
+                }
+                Some(Some(key)) => environ.set_item(key, latin1(py, value))?,
+                None => {
+                    if let Some(key) = field_key(name, spelled) {
+                        add(py, environ, &PyString::new(py, &key), name, value)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -238,47 +224,62 @@ impl EnvironBuilder {
         &self,
         py: Python<'_>,
         environ: &Bound<'_, PyDict>,
-        request: Request,
+        head: &Head,
+        body: RequestBody,
     ) -> PyResult<()> {
-        let fields = &request.head.headers;
-        let framed = fields.contains_key(header::CONTENT_LENGTH)
-            || fields.contains_key(header::TRANSFER_ENCODING);
-        let len = request.body.len();
+        let framed = head.has(Name::ContentLength) || head.has(Name::TransferEncoding);
+        let len = body.len();
         if framed || len > 0 {
             environ.set_item(&self.keys.content_length, len.to_string())?;
         }
-        let input: Input = request.body.into();
+        let input: Input = body.into();
         environ.set_item(&self.keys.input, Bound::new(py, input)?)
     }
 }
 
-/// Fields that never reach the application:
+/// Adds a field that may be there already: several make one list (RFC 9110 §5.3), cookies one
+/// string (RFC 6265 §5.4).
+fn add(
+    py: Python<'_>,
+    environ: &Bound<'_, PyDict>,
+    key: &Bound<'_, PyString>,
+    name: Name,
+    value: &[u8],
+) -> PyResult<()> {
+    let value = latin1(py, value);
+    match environ.get_item(key)? {
+        None => environ.set_item(key, value),
+        Some(before) => {
+            let separator = if name == Name::Cookie { "; " } else { ", " };
+            environ.set_item(key, before.add(separator)?.add(value)?)
+        }
+    }
+}
+
+/// The key of a field; none for those that never reach the application:
 ///
 /// - `content-length` has a variable of its own, and the body's framing is undone;
 /// - hop-by-hop fields are between the client and us (RFC 9110 §7.6.1);
 /// - `proxy` would become `HTTP_PROXY`, which HTTP clients in the application obey ("httpoxy");
 /// - a name with an underscore would pass for its twin with a hyphen.
-fn is_withheld(name: &HeaderName) -> bool {
-    const WITHHELD: [HeaderName; 6] = [
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::TE,
-        header::TRAILER,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy"),
-    ];
-    WITHHELD.contains(name) || name.as_str().contains('_')
-}
-
-fn field_key(name: &HeaderName) -> String {
-    let name = name.as_str();
-    let mut key = String::with_capacity(5 + name.len());
-    key.push_str("HTTP_");
-    key.extend(name.chars().map(|c| match c {
-        '-' => '_',
-        c => c.to_ascii_uppercase(),
-    }));
-    key
+fn field_key(name: Name, spelled: &[u8]) -> Option<String> {
+    match name {
+        Name::ContentLength
+        | Name::KeepAlive
+        | Name::Proxy
+        | Name::ProxyConnection
+        | Name::Te
+        | Name::Trailer
+        | Name::TransferEncoding => return None,
+        Name::ContentType => return Some("CONTENT_TYPE".to_owned()),
+        _ if spelled.contains(&b'_') => return None,
+        _ => {}
+    }
+    let upper = spelled.iter().map(|byte| match byte {
+        b'-' => '_',
+        byte => char::from(byte.to_ascii_uppercase()),
+    });
+    Some("HTTP_".chars().chain(upper).collect())
 }
 
 /// Bytes as `str`, each byte one code point.

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use appliance_gateway::{GatewayError, Incomplete, Reply, ReplyBody};
+use appliance_gateway::{GatewayError, Incomplete, Reply, ReplyBody, RequestId};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
@@ -35,6 +35,8 @@ pub(crate) enum GivenUp {
 }
 
 pub(crate) struct Exchange {
+    pub(crate) request: appliance_message::Head,
+    pub(crate) id: RequestId,
     state: Mutex<State>,
     /// Signalled when bytes were taken or the client left; only a full buffer waits on it.
     taken: Condvar,
@@ -68,8 +70,15 @@ enum End {
 }
 
 impl Exchange {
-    pub(crate) fn new(outbox: Arc<Outbox>, buffer_bytes: usize) -> Self {
+    pub(crate) fn new(
+        request: appliance_message::Head,
+        id: RequestId,
+        outbox: Arc<Outbox>,
+        buffer_bytes: usize,
+    ) -> Self {
         Exchange {
+            request,
+            id,
             state: Mutex::new(State {
                 head: Head::Awaited,
                 chunks: VecDeque::new(),
@@ -177,6 +186,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the client has left before the response was whole.
+    pub(crate) fn client_left(&self) -> bool {
+        let state = lock(&self.state);
+        state.client_gone && state.end == End::Open
+    }
+
     pub(crate) fn client_gone(&self) -> bool {
         lock(&self.state).client_gone
     }
@@ -198,10 +213,7 @@ impl Exchange {
 
     /// The future of the head; dropping it says that the client has left.
     pub(crate) fn reply(self: Arc<Self>) -> AwaitReply {
-        AwaitReply(Some(ReplyStream {
-            exchange: self,
-            cut_announced: false,
-        }))
+        AwaitReply(Some(ReplyStream { exchange: self }))
     }
 }
 
@@ -258,8 +270,6 @@ impl Future for AwaitReply {
 /// The chunks of a response as the application yields them.
 pub struct ReplyStream {
     exchange: Arc<Exchange>,
-    /// The front has had a turn to write what came before the cut.
-    cut_announced: bool,
 }
 
 impl std::fmt::Debug for ReplyStream {
@@ -276,10 +286,7 @@ impl Body for ReplyStream {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
-        let ReplyStream {
-            exchange,
-            cut_announced,
-        } = self.get_mut();
+        let exchange = &self.exchange;
         let mut state = lock(&exchange.state);
         if let Some(chunk) = state.chunks.pop_front() {
             state.buffered_bytes -= chunk.len();
@@ -290,13 +297,6 @@ impl Body for ReplyStream {
         }
         match state.end {
             End::Complete => Poll::Ready(None),
-            // hyper drops with an error what it has not written yet: a client would see the
-            // connection end without a head, and might well send its request once more.
-            End::Cut if !*cut_announced => {
-                *cut_announced = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
             End::Cut => Poll::Ready(Some(Err(Incomplete))),
             End::Open => {
                 state.register(context);

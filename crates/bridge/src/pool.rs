@@ -330,12 +330,17 @@ impl Gateway for Pool {
         request: Request,
     ) -> impl Future<Output = Result<Reply<ReplyStream>, GatewayError>> + Send + use<> {
         let exchange = Arc::new(Exchange::new(
+            request.head,
+            request.id,
             Arc::clone(&self.outbox),
             self.response_buffer_bytes,
         ));
         let call = Call {
-            request,
             exchange: Arc::clone(&exchange),
+            body: request.body,
+            local: request.local,
+            peer: request.peer,
+            is_https: request.is_https,
             came: Instant::now(),
         };
         if self.queue.push(call).is_err() {

@@ -1,51 +1,46 @@
 //! `start_response(status, headers)` → a checked response head (PEP 3333, "The start_response()
 //! Callable"). What could split or reframe a response is refused here, by name.
 
-use appliance_gateway::Reason;
-use bytes::Bytes;
-use http::header::{CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::response::Parts;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use std::borrow::Cow;
+
+use appliance_message::{ResponseHead, is_control_free, is_token};
+use http::StatusCode;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 /// Fields of the connection, not of the response: "applications are forbidden" to set them
 /// (PEP 3333, "Other HTTP Features").
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// Checks what the application gave.
-pub(crate) fn parse(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Parts> {
-    let (code, reason) = parse_status(status)?;
-    let (mut head, ()) = Response::new(()).into_parts();
-    head.status = code;
-    if let Some(reason) = reason {
-        head.extensions.insert(reason);
-    }
+pub(crate) fn parse(
+    status: &Bound<'_, PyAny>,
+    headers: &Bound<'_, PyAny>,
+) -> PyResult<ResponseHead> {
+    let mut head = parse_status(status)?;
     let headers = headers.cast::<PyList>().map_err(|_| {
         PyTypeError::new_err(format!(
             "headers must be a list of tuples, not {}",
             kind(headers)
         ))
     })?;
-    head.headers.reserve(headers.len());
     for field in headers.iter() {
-        let (name, value) = parse_field(&field)?;
-        head.headers.append(name, value);
+        add_field(&mut head, &field)?;
     }
     Ok(head)
 }
 
-fn parse_status(status: &Bound<'_, PyAny>) -> PyResult<(StatusCode, Option<Reason>)> {
+fn parse_status(status: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {
     let text = latin1(status, "status")?;
     let bad = || {
         PyValueError::new_err(format!(
@@ -60,15 +55,17 @@ fn parse_status(status: &Bound<'_, PyAny>) -> PyResult<(StatusCode, Option<Reaso
         [b' ', reason @ ..] => reason,
         _ => return Err(bad()),
     };
-    if code.is_informational() || reason.iter().any(|byte| is_control(*byte)) {
+    if code.is_informational() || !is_control_free(reason) {
         return Err(bad());
     }
     let usual = code.canonical_reason().unwrap_or_default();
     let own = !reason.is_empty() && reason != usual.as_bytes();
-    Ok((code, own.then(|| Reason(Bytes::copy_from_slice(reason)))))
+    let mut head = ResponseHead::new(code);
+    head.reason = own.then(|| reason.into());
+    Ok(head)
 }
 
-fn parse_field(field: &Bound<'_, PyAny>) -> PyResult<(HeaderName, HeaderValue)> {
+fn add_field(head: &mut ResponseHead, field: &Bound<'_, PyAny>) -> PyResult<()> {
     let pair = field
         .cast::<PyTuple>()
         .ok()
@@ -80,26 +77,50 @@ fn parse_field(field: &Bound<'_, PyAny>) -> PyResult<(HeaderName, HeaderValue)> 
             ))
         })?;
     let (name_given, value_given) = (pair.get_item(0)?, pair.get_item(1)?);
-    let name = HeaderName::from_bytes(&latin1(&name_given, "a header name")?).map_err(|_| {
-        PyValueError::new_err(format!("{} is not a header name", shown(&name_given)))
-    })?;
-    if HOP_BY_HOP.contains(&name) {
+    let name = latin1(&name_given, "a header name")?;
+    let name = std::str::from_utf8(&name)
+        .ok()
+        .filter(|name| is_token(name.as_bytes()))
+        .ok_or_else(|| {
+            PyValueError::new_err(format!("{} is not a header name", shown(&name_given)))
+        })?;
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    if HOP_BY_HOP.into_iter().any(is) {
         return Err(PyValueError::new_err(format!(
             "header '{name}' is hop-by-hop: it belongs to the server, not to the application"
         )));
     }
-    let value =
-        HeaderValue::from_bytes(&latin1(&value_given, "a header value")?).map_err(|_| {
-            PyValueError::new_err(format!(
-                "the value of header '{name}' holds a control character: {}",
-                shown(&value_given)
-            ))
-        })?;
-    Ok((name, value))
+    let value = latin1(&value_given, "a header value")?;
+    if !is_control_free(&value) {
+        return Err(PyValueError::new_err(format!(
+            "the value of header '{name}' holds a control character: {}",
+            shown(&value_given)
+        )));
+    }
+    if is("content-length") {
+        head.length = Some(content_length(head, &value)?);
+        return Ok(());
+    }
+    head.dated |= is("date");
+    head.fields.add(name, &value);
+    Ok(())
+}
+
+/// RFC 9110 §8.6: 1*DIGIT, so no sign, which `parse` would take.
+fn content_length(head: &ResponseHead, value: &[u8]) -> PyResult<u64> {
+    let text = std::str::from_utf8(value).unwrap_or_default();
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match digits.and_then(|digits| digits.parse().ok()) {
+        Some(length) if head.length.is_none() => Ok(length),
+        _ => Err(PyValueError::new_err(format!(
+            "Content-Length must be one whole number, not '{}'",
+            String::from_utf8_lossy(value)
+        ))),
+    }
 }
 
 /// A `str` whose code points are bytes.
-fn latin1(text: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u8>> {
+fn latin1<'a>(text: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, [u8]>> {
     let string = text
         .cast::<PyString>()
         .map_err(|_| PyTypeError::new_err(format!("{what} must be a str, not {}", kind(text))))?;
@@ -111,16 +132,13 @@ fn latin1(text: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u8>> {
     };
     let string = string.to_str().map_err(|_| not_latin1())?;
     if string.is_ascii() {
-        return Ok(string.as_bytes().to_vec());
+        return Ok(Cow::Borrowed(string.as_bytes()));
     }
     string
         .chars()
         .map(|c| u8::try_from(u32::from(c)).map_err(|_| not_latin1()))
-        .collect()
-}
-
-fn is_control(byte: u8) -> bool {
-    byte < b' ' && byte != b'\t' || byte == 0x7f
+        .collect::<PyResult<Vec<u8>>>()
+        .map(Cow::Owned)
 }
 
 fn kind(object: &Bound<'_, PyAny>) -> String {

@@ -6,11 +6,10 @@
 use std::sync::Arc;
 
 use appliance_gateway::{Reply, ReplyBody};
+use appliance_message::ResponseHead;
 use bytes::Bytes;
-use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderValue};
-use http::response::Parts;
-use pyo3::exceptions::{PyAssertionError, PyTypeError, PyValueError};
+use http::{Method, StatusCode};
+use pyo3::exceptions::{PyAssertionError, PyBrokenPipeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -24,7 +23,7 @@ pub(crate) struct StartResponse {
     exchange: Arc<Exchange>,
     /// A response to HEAD: its body is not sent, so its length cannot be wrong.
     bodiless: bool,
-    head: Option<Parts>,
+    head: Option<ResponseHead>,
     head_sent: bool,
     /// The application's Content-Length.
     declared_bytes: Option<u64>,
@@ -62,7 +61,7 @@ impl StartResponse {
             _ => {}
         }
         let head = response_head::parse(status, headers)?;
-        this.declared_bytes = declared(&head)?;
+        this.declared_bytes = head.length;
         this.bodiless |= matches!(
             head.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
@@ -80,11 +79,13 @@ pub(crate) struct Write(Py<StartResponse>);
 #[pymethods]
 impl Write {
     fn __call__(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        // That the client has left is not the application's error: what it writes is dropped.
-        self.0
-            .try_borrow_mut(py)?
-            .send(py, bytes_of(data)?, false)
-            .map(drop)
+        let mut responder = self.0.try_borrow_mut(py)?;
+        responder.send(py, bytes_of(data)?, false)?;
+        // Nothing else could tell it: an application that writes until it is done would go on.
+        match responder.exchange.client_left() {
+            true => Err(PyBrokenPipeError::new_err("the client has left")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -100,10 +101,10 @@ pub(crate) fn bytes_of<'a>(chunk: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
 }
 
 impl StartResponse {
-    pub(crate) fn new(exchange: Arc<Exchange>, bodiless: bool) -> Self {
+    pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
         StartResponse {
+            bodiless: exchange.request.method == Method::HEAD,
             exchange,
-            bodiless,
             head: None,
             head_sent: false,
             declared_bytes: None,
@@ -162,7 +163,7 @@ impl StartResponse {
         };
         self.head_sent = true;
         self.sent_bytes = len;
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
+        head.length = Some(len);
         let body = ReplyBody::File {
             file: section.file,
             offset: section.offset,
@@ -221,31 +222,10 @@ impl StartResponse {
     }
 }
 
-fn stream(head: Parts) -> Reply<()> {
+fn stream(head: ResponseHead) -> Reply<()> {
     Reply {
         head,
         body: ReplyBody::Stream(()),
-    }
-}
-
-fn declared(head: &Parts) -> PyResult<Option<u64>> {
-    let mut values = head.headers.get_all(CONTENT_LENGTH).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    let digits = value.as_bytes();
-    // RFC 9110 §8.6: 1*DIGIT, so no sign, which `parse` would take.
-    let len = value
-        .to_str()
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()) && values.next().is_none())
-        .and_then(|text| text.parse().ok());
-    match len {
-        Some(len) => Ok(Some(len)),
-        None => Err(PyValueError::new_err(format!(
-            "Content-Length must be one whole number, not '{}'",
-            String::from_utf8_lossy(digits)
-        ))),
     }
 }
 

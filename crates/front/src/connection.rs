@@ -1,406 +1,415 @@
-//! A connection: bytes ⇄ requests, by hyper.
+//! A connection: requests in, responses out, one after the other.
 //!
-//! hyper keeps some 14 KB for a connection that waits for its next request; most connections of
-//! a site do nothing but wait. So one that has idled for a second is *parked*: hyper's state is
-//! taken apart and dropped, the socket is kept, and its next bytes build that state anew.
+//! 1. A head is read ([`crate::socket`]); one that is no request is refused, and the connection
+//!    ends with that.
+//! 2. Somebody answers ([`crate::respond`]); for the application the body is received first
+//!    ([`crate::request_body`]).
+//! 3. The response is sent ([`crate::send`]).
 //!
-//! One that ends while its client may still be sending *lingers*: a socket closed with bytes
-//! unread resets the connection, and the client loses the very answer that says why (413).
+//! A connection that ends while its client may still be sending *lingers*: a socket closed with
+//! bytes unread resets the connection, and the client loses the very answer that says why (413).
 
-use std::any::Any;
-use std::convert::Infallible;
-use std::io;
-use std::mem::MaybeUninit;
-use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
-use appliance_gateway::Gateway;
-use axum::body::Body;
-use bytes::{Buf, Bytes};
-use http::{Request, Response, StatusCode};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-
-use hyper::body::Incoming;
-use hyper::rt::ReadBufCursor;
-use hyper::server::conn::http1;
-use socket2::SockRef;
+use appliance_gateway::{Gateway, Reply, ReplyBody, Request, RequestBody};
+use appliance_message::{Framing, Head, Name, Refusal, list};
+use bytes::Bytes;
+use http::{Method, StatusCode, Version};
 use tokio::net::TcpStream;
-use tower::Service;
-use tower_http::body::UnsyncBoxBody;
-use tower_http::catch_panic::{self, CatchPanic};
 
-use crate::connections::{Member, Order, Phase, Status};
+use crate::connections::{DRAINING_HEAD_TICKS, Member, Order, Phase, Status};
 use crate::error_page::{Form, error_page};
-use crate::files::SendfileStream;
-use crate::respond::{Answer, Origin, Steps};
+use crate::proxies::Scheme;
+use crate::proxy_protocol;
+use crate::request_body::{self, BodyError, Bounds};
+use crate::respond::{Answer, Origin, body_failed, decide, gateway_failed, refuse};
+use crate::response::{Body, FilePart, Response};
+use crate::send::{self, Manner, StreamEnd};
 use crate::serve::Front;
-use crate::site::Sites;
+use crate::site::{Site, Sites};
+use crate::socket::{NextHead, Socket};
 
-/// How long a client that was refused may go on sending: nginx's `lingering_time`.
+/// How long a client that was refused may go on sending (nginx's `lingering_time`), and how long
+/// it may pause (`lingering_timeout`).
 const LINGER: Duration = Duration::from_secs(30);
+const LINGER_PAUSE_TICKS: u32 = 5;
 
-/// Largest head of a request, request line and fields (nginx takes 4 times 8 KB); hyper answers
-/// 431 beyond it.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The longest unwanted body that is received and dropped, so that the connection can go on.
+const SKIPPED_BYTES: u64 = 64 * 1024;
 
-/// The task of a connection; ends when the connection does.
-pub(crate) struct Connection<G: Gateway> {
+/// Serves a connection to its end.
+pub(crate) async fn serve<G: Gateway>(
+    front: Arc<Front<G>>,
+    sites: Arc<Sites>,
+    tcp: TcpStream,
+    origin: Origin,
     member: Member,
-    service: Answers<G>,
-    state: State<G>,
+) {
+    let status = &member.status;
+    let mut connection = Connection {
+        socket: Socket::new(tcp, Arc::clone(status)),
+        front: Arc::clone(&front),
+        sites,
+        origin,
+        status: Arc::clone(status),
+    };
+    let mut serving = pin!(connection.serve());
+    poll_fn(|context| {
+        front.gateway.turn();
+        status.set_waker(context.waker());
+        match status.order() {
+            Order::Close => Poll::Ready(()),
+            _ => serving.as_mut().poll(context),
+        }
+    })
+    .await;
 }
 
-enum State<G: Gateway> {
-    Serving(Box<http1::Connection<Io, Answers<G>>>),
-    Parked(Io),
-    /// Everything is sent; what the client still sends is dropped, up to this moment.
-    Lingering(Io, Instant),
-    Ended,
+struct Connection<G> {
+    socket: Socket,
+    front: Arc<Front<G>>,
+    sites: Arc<Sites>,
+    origin: Origin,
+    status: Arc<Status>,
+}
+
+/// What becomes of the connection after a request.
+#[derive(Debug, PartialEq)]
+enum After {
+    Next,
+    Close,
+    /// Close, but not before the client has read the answer.
+    Linger,
 }
 
 impl<G: Gateway> Connection<G> {
-    pub(crate) fn new(
-        front: Arc<Front<G>>,
-        sites: Arc<Sites>,
-        tcp: TcpStream,
-        (peer, local): (SocketAddr, SocketAddr),
-    ) -> Self {
-        let member = front.connections.join();
-        let io = Io {
-            tcp: SendfileStream::new(tcp),
-            ahead: Bytes::new(),
-            status: Arc::clone(&member.status),
-        };
-        let service = Answers {
-            steps: Steps {
-                front,
-                sites,
-                origin: Origin {
-                    peer,
-                    local,
-                    sendfile: Some(io.tcp.token()),
-                },
-            },
-            status: Arc::clone(&member.status),
-        };
-        Connection {
-            state: State::Serving(serving(io, &service)),
-            service,
-            member,
+    async fn serve(&mut self) {
+        if self.sites.proxy_protocol && !self.meet_proxy().await {
+            return;
         }
-    }
-
-    fn is_idle(&self) -> bool {
-        let status = &self.member.status;
-        status.phase() == Phase::Idle
-            && status.flushed.load(Relaxed)
-            && status.awaits_bytes.load(Relaxed)
-    }
-
-    fn park(&mut self) {
-        if let State::Serving(hyper) = std::mem::replace(&mut self.state, State::Ended) {
-            let parts = hyper.into_parts();
-            self.state = State::Parked(Io {
-                // A copy: the slice, even an empty one, would keep hyper's whole buffer.
-                ahead: Bytes::copy_from_slice(&parts.read_buf),
-                ..parts.io
-            });
-            self.member.count_parked();
-        }
-    }
-
-    /// Whether an idle connection may be closed: no request waits in its socket, as it may do
-    /// before tokio has heard of it. It is parked for that, hyper keeps the socket to itself.
-    fn nothing_waits(&mut self) -> bool {
-        if matches!(self.state, State::Serving(_)) {
-            self.park();
-        }
-        let State::Parked(io) = &self.state else {
-            return true;
-        };
-        let waiting = SockRef::from(io.tcp.get_ref()).peek(&mut [MaybeUninit::uninit()]);
-        !matches!(waiting, Ok(1..))
-    }
-
-    /// hyper is done. A client that may still be sending is not to lose the answer.
-    fn say_goodbye(&mut self, failed: bool) {
-        if let State::Serving(hyper) = std::mem::replace(&mut self.state, State::Ended) {
-            let io = hyper.into_parts().io;
-            let shut = SockRef::from(io.tcp.get_ref()).shutdown(Shutdown::Write);
-            if shut.is_ok() && (failed || self.member.status.had_body.load(Relaxed)) {
-                self.member.status.enter(Phase::Lingering);
-                self.state = State::Lingering(io, Instant::now() + LINGER);
-            }
-        }
-    }
-}
-
-/// Reads once and forgets it; whether there may be more.
-fn drop_unread(tcp: &SendfileStream, context: &mut Context<'_>) -> Poll<bool> {
-    let tcp = tcp.get_ref();
-    if ready!(tcp.poll_read_ready(context)).is_err() {
-        return Poll::Ready(false);
-    }
-    Poll::Ready(match tcp.try_read(&mut [0; 16 * 1024]) {
-        Ok(len) => len > 0,
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-    })
-}
-
-fn serving<G: Gateway>(io: Io, service: &Answers<G>) -> Box<http1::Connection<Io, Answers<G>>> {
-    let hyper = http1::Builder::new()
-        .writev(true)
-        .max_header_size(MAX_HEAD_BYTES)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(io, service.clone());
-    Box::new(hyper)
-}
-
-impl<G: Gateway> Future for Connection<G> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        this.service.steps.front.gateway.turn();
-        this.member.status.set_waker(context.waker());
+        let mut left = self.front.requests_per_connection;
         loop {
-            match this.member.status.order() {
-                Order::Close => return Poll::Ready(()),
-                Order::Drain if this.is_idle() && this.nothing_waits() => return Poll::Ready(()),
-                Order::None | Order::Park | Order::Drain => {}
-            }
-            match &mut this.state {
-                State::Serving(hyper) => {
-                    if let Poll::Ready(result) = hyper.poll_without_shutdown(context) {
-                        if let Err(error) = &result {
-                            tracing::debug!(peer = %this.service.steps.origin.peer, %error, "connection ended early");
-                        }
-                        this.say_goodbye(result.is_err());
-                        continue;
-                    }
-                    match this.member.status.order() {
-                        Order::Park => {
-                            this.member.status.obeyed();
-                            if !this.is_idle() {
-                                return Poll::Pending;
-                            }
-                            this.park();
-                        }
-                        // Only now: before its head is here, hyper would drop the request.
-                        Order::Drain if this.member.status.phase() == Phase::Busy => {
-                            Pin::new(&mut **hyper).graceful_shutdown();
-                            return Poll::Pending;
-                        }
-                        Order::Drain if this.is_idle() => {
-                            if this.nothing_waits() {
-                                return Poll::Ready(());
-                            }
-                            // Not at once: tokio has to hear of the bytes first.
-                            context.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Order::None | Order::Drain | Order::Close => return Poll::Pending,
-                    }
+            let after = match self.next_head().await {
+                NextHead::Head(head) => {
+                    self.status.enter(Phase::Busy, 0);
+                    left = left.saturating_sub(1);
+                    self.answer_or_500(head, left == 0).await
                 }
-                State::Parked(io) => {
-                    this.member.status.parked.store(true, Relaxed);
-                    if io.tcp.get_ref().poll_read_ready(context).is_pending() {
-                        return Poll::Pending;
-                    }
-                    this.member.status.parked.store(false, Relaxed);
-                    this.member.status.touch();
-                    if let State::Parked(io) = std::mem::replace(&mut this.state, State::Ended) {
-                        // Not idle before hyper has seen what came.
-                        this.member.status.awaits_bytes.store(false, Relaxed);
-                        this.state = State::Serving(serving(io, &this.service));
-                    }
+                NextHead::Refused { refusal, is_head } => self.refuse(refusal, is_head).await,
+                NextHead::TimedOut => {
+                    let page = error_page(StatusCode::REQUEST_TIMEOUT, Form::Line);
+                    self.last_words(page, false).await;
+                    return; // Who is that slow is not waited for any longer.
                 }
-                State::Lingering(io, until) => {
-                    let more = ready!(drop_unread(&io.tcp, context));
-                    if !more || Instant::now() > *until {
-                        return Poll::Ready(());
-                    }
-                    this.member.status.touch();
-                }
-                State::Ended => return Poll::Ready(()),
+                NextHead::End => After::Close,
+            };
+            match after {
+                After::Next => self.status.enter(Phase::Idle, self.front.keep_alive_ticks),
+                After::Close if !self.socket.has_unread() => return,
+                After::Close | After::Linger => return self.linger().await,
             }
         }
     }
-}
 
-/// hyper's service: answers each request of a connection.
-struct Answers<G> {
-    steps: Steps<G>,
-    status: Arc<Status>,
-}
-
-impl<G> Clone for Answers<G> {
-    fn clone(&self) -> Self {
-        Answers {
-            steps: self.steps.clone(),
-            status: Arc::clone(&self.status),
+    /// Reads the header of the PROXY protocol. Whoever does not send one gets no answer: it is no
+    /// proxy of ours, or one that is set up otherwise.
+    async fn meet_proxy(&mut self) -> bool {
+        if !self.origin.is_trusted {
+            return false;
         }
-    }
-}
-
-impl<G: Gateway> hyper::service::Service<Request<Incoming>> for Answers<G> {
-    type Response = Response<Tracked>;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn call(&self, request: Request<Incoming>) -> Answering {
-        let has_body = !request.body().is_end_stream();
-        self.status.had_body.store(has_body, Relaxed);
-        let running = Some(Running::begin(&self.status));
-        let panicked = Panicked(Form::asked_by(request.headers()));
-        let response = CatchPanic::custom(self.steps.clone(), panicked).call(request);
-        Answering { response, running }
-    }
-}
-
-/// A response to come.
-struct Answering {
-    response: catch_panic::ResponseFuture<Answer, Panicked>,
-    running: Option<Running>,
-}
-
-impl Future for Answering {
-    type Output = Result<Response<Tracked>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(Pin::new(&mut self.response).poll(context))?;
-        let running = self.running.take();
-        Poll::Ready(Ok(response.map(|body| Tracked { body, running })))
-    }
-}
-
-/// The answer to a request in which something panicked. The panic's own message and place have
-/// gone to the log by the panic hook.
-#[derive(Clone)]
-struct Panicked(Form);
-
-impl catch_panic::ResponseForPanic for Panicked {
-    type ResponseBody = Body;
-
-    fn response_for_panic(&mut self, _: Box<dyn Any + Send>) -> Response<Body> {
-        error_page(StatusCode::INTERNAL_SERVER_ERROR, self.0)
-    }
-}
-
-/// A connection is busy as long as this lives: until hyper has the whole response.
-struct Running(Arc<Status>);
-
-impl Running {
-    fn begin(status: &Arc<Status>) -> Self {
-        status.enter(Phase::Busy);
-        Running(Arc::clone(status))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // What hyper still holds of the response is not flushed yet.
-        self.0.flushed.store(false, Relaxed);
-        self.0.enter(Phase::Idle);
-    }
-}
-
-/// A response's body, which knows when it has been taken.
-struct Tracked {
-    body: UnsyncBoxBody<Bytes, axum::BoxError>,
-    #[allow(
-        dead_code,
-        reason = "dropped with the body, which is its whole purpose"
-    )]
-    running: Option<Running>,
-}
-
-impl HttpBody for Tracked {
-    type Data = Bytes;
-    type Error = axum::BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The socket, as hyper uses it, and what can be learnt from watching that.
-struct Io {
-    tcp: SendfileStream,
-    /// Bytes that were read before the connection was parked.
-    ahead: Bytes,
-    status: Arc<Status>,
-}
-
-impl hyper::rt::Read for Io {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !self.ahead.is_empty() {
-            let len = self.ahead.len().min(cursor.remaining());
-            cursor.put_slice(&self.ahead[..len]);
-            self.ahead.advance(len);
-            return Poll::Ready(Ok(()));
+        match self.socket.proxy_header().await {
+            Some(proxy_protocol::Header::Local) => {}
+            Some(proxy_protocol::Header::Unknown) => self.origin.is_trusted = false,
+            Some(proxy_protocol::Header::Relayed {
+                source,
+                destination,
+            }) => {
+                self.origin = Origin {
+                    peer: source,
+                    local: destination,
+                    is_trusted: self.front.proxies.trust(source.ip()),
+                };
+            }
+            None => return false,
         }
-        let result = Pin::new(&mut self.tcp).poll_read(context, cursor);
-        self.status.awaits_bytes.store(result.is_pending(), Relaxed);
-        if result.is_ready() && self.status.phase() == Phase::Idle {
-            self.status.enter(Phase::ReadingHead);
-        }
-        result
-    }
-}
-
-impl hyper::rt::Write for Io {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write_vectored(context, slices);
-        let blocked = result.is_pending();
-        if self.status.write_blocked.swap(blocked, Relaxed) != blocked || !blocked {
-            self.status.touch();
-        }
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.tcp).poll_flush(context))?;
-        self.status.flushed.store(true, Relaxed);
-        Poll::Ready(Ok(()))
+    async fn next_head(&mut self) -> NextHead {
+        let limits = self.front.head_limits;
+        poll_fn(|context| {
+            let ticks = match self.status.order() {
+                Order::None => self.front.head_ticks,
+                _ => DRAINING_HEAD_TICKS,
+            };
+            let next = self.socket.poll_head(context, limits, ticks);
+            let may_leave =
+                self.status.order() == Order::Leave && self.status.phase() == Phase::Idle;
+            // A request may wait in the socket before tokio has heard of it.
+            if next.is_pending() && may_leave && !self.socket.has_unread() {
+                return Poll::Ready(NextHead::End);
+            }
+            next
+        })
+        .await
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+    /// A panic costs its request a 500, and the connection. Its message and place have gone to
+    /// the log by the panic hook.
+    async fn answer_or_500(&mut self, head: Head, is_last: bool) -> After {
+        let (form, is_head) = (Form::asked_by(&head), head.method == Method::HEAD);
+        self.socket.begin_response();
+        let after = {
+            let mut answer = pin!(self.answer(head, is_last));
+            poll_fn(|context| {
+                let polled = catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context)));
+                match polled {
+                    Ok(poll) => poll.map(Some),
+                    Err(_) => Poll::Ready(None),
+                }
+            })
+            .await
+        };
+        match after {
+            Some(after) => after,
+            None if self.socket.has_begun() => After::Close,
+            None => {
+                let page = error_page(StatusCode::INTERNAL_SERVER_ERROR, form);
+                self.last_words(page, is_head).await
+            }
+        }
+    }
+
+    async fn answer(&mut self, mut head: Head, is_last: bool) -> After {
+        let is_head = head.method == Method::HEAD;
+        let client = self.client(&mut head);
+        let framing = match head.framing() {
+            Ok(framing) => framing,
+            Err(refusal) => return self.refuse(refusal, is_head).await,
+        };
+        let Ok(expects) = expects_continue(&head) else {
+            let refused = refuse(StatusCode::EXPECTATION_FAILED, &head);
+            return self.last_words(refused, is_head).await;
+        };
+        let sites = Arc::clone(&self.sites);
+        let Ok(site) = sites.find(&head) else {
+            let refused = refuse(StatusCode::BAD_REQUEST, &head);
+            return self.last_words(refused, is_head).await;
+        };
+        self.socket.set_send_ticks(site.send_ticks);
+        let keeps_alive = !is_last && head.keeps_alive();
+        let manner = Manner::new(&head.method, head.version, keeps_alive);
+        let response = match decide(&*self.front, site, &head) {
+            Answer::Application { body_limit } => {
+                let body = match framing {
+                    Framing::None => Ok(RequestBody::Memory(Bytes::new())),
+                    _ => Box::pin(self.receive(framing, expects, body_limit, site)).await,
+                };
+                return match body {
+                    Ok(body) => self.call(client, head, body, manner).await,
+                    Err(BodyError::Left) => After::Close,
+                    Err(error) => self.last_words(body_failed(&head, &error), is_head).await,
+                };
+            }
+            Answer::Files(folder, below) => Box::pin(folder.reply(&head, &below)).await,
+            Answer::Ready(response) => response,
+        };
+        match framing {
+            Framing::None => self.send(response, manner).await,
+            Framing::Length(len) if len <= SKIPPED_BYTES && !expects => {
+                let after = self.send(response, manner).await;
+                self.skip(framing, site.body_ticks, after).await
+            }
+            _ => self.last_words(response, is_head).await,
+        }
+    }
+
+    /// Calls the application and sends what it answers.
+    async fn call(
+        &mut self,
+        (peer, is_https): (SocketAddr, bool),
+        mut head: Head,
+        body: RequestBody,
+        manner: Manner,
+    ) -> After {
+        let form = Form::asked_by(&head);
+        let (proxies, is_trusted) = (&self.front.proxies, self.origin.is_trusted);
+        head.remove(|name, spelled| may_vouch(name) && proxies.scrub(spelled, is_trusted));
+        let mut reply = pin!(self.front.gateway.call(Request {
+            head,
+            body,
+            peer,
+            local: self.origin.local,
+            is_https,
+            id: self.front.next_id(),
+        }));
+        let reply = poll_fn(|context| match reply.as_mut().poll(context) {
+            Poll::Ready(reply) => Poll::Ready(Some(reply)),
+            Poll::Pending => self.socket.poll_left(context).map(|()| None),
+        });
+        match reply.await {
+            None => After::Close,
+            Some(Ok(reply)) => self.relay(reply, manner).await,
+            Some(Err(error)) => {
+                let response = gateway_failed(&self.front, form, error);
+                self.send(response, manner).await
+            }
+        }
+    }
+
+    /// Who has sent the request, and whether by TLS; a trusted proxy also says for which host.
+    fn client(&self, head: &mut Head) -> (SocketAddr, bool) {
+        let peer = self.origin.peer;
+        if !self.origin.is_trusted {
+            return (peer, false);
+        }
+        let fields = head.fields().map(|(_, name, value)| (name, value));
+        let client = self.front.proxies.client(peer.ip(), fields);
+        let is_https = client.scheme == Some(Scheme::Https);
+        let port = if client.address == peer.ip().to_canonical() {
+            peer.port()
+        } else {
+            0
+        };
+        let address = SocketAddr::new(client.address, port);
+        if let Some(host) = client.host.map(str::to_owned) {
+            head.set_host(host.as_bytes());
+        }
+        (address, is_https)
+    }
+
+    async fn relay(&mut self, reply: Reply<G::Body>, mut manner: Manner) -> After {
+        let Reply { head, body } = reply;
+        manner.keeps_alive &= self.goes_on();
+        let stream = match body {
+            ReplyBody::File { file, offset, len } => {
+                let file = FilePart {
+                    file: Arc::new(file),
+                    offset,
+                    len,
+                };
+                let body = Body::File(file);
+                return self.send(Response { head, body }, manner).await;
+            }
+            ReplyBody::Stream(stream) => stream,
+        };
+        let end = send::stream(&mut self.socket, &self.status, &head, stream, manner).await;
+        match end {
+            Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
+            _ => After::Close,
+        }
+    }
+
+    async fn receive(
+        &mut self,
+        framing: Framing,
+        expects: bool,
+        limit: u64,
+        site: &Site,
+    ) -> Result<RequestBody, BodyError> {
+        let bounds = Bounds {
+            limit,
+            in_memory: self.front.body_buffer_bytes,
+            spool: &self.front.spool,
+        };
+        bounds.check(framing)?;
+        self.status.enter(Phase::ReadingBody, site.body_ticks);
+        if expects {
+            let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+            let sent = self.socket.send([go_on, b"", b""]).await;
+            sent.map_err(|_| BodyError::Left)?;
+            self.socket.begin_response();
+        }
+        let body = request_body::receive(&mut self.socket, framing, bounds).await;
+        self.status.enter(Phase::Busy, 0);
+        body
+    }
+
+    /// Receives and drops a body that nobody asked for.
+    async fn skip(&mut self, framing: Framing, ticks: u32, after: After) -> After {
+        if after != After::Next {
+            return After::Linger;
+        }
+        self.status.enter(Phase::ReadingBody, ticks);
+        match Box::pin(request_body::skip(&mut self.socket, framing)).await {
+            Ok(()) => After::Next,
+            Err(_) => After::Close,
+        }
+    }
+
+    /// Whether the worker does: it may have been told to drain since the request came.
+    fn goes_on(&self) -> bool {
+        self.status.order() < Order::Drain
+    }
+
+    async fn send(&mut self, response: Response, mut manner: Manner) -> After {
+        manner.keeps_alive &= self.goes_on();
+        let sent = send::response(&mut self.socket, &self.status, response, manner).await;
+        if let Err(error) = &sent {
+            tracing::debug!(peer = %self.origin.peer, %error, "a response was not sent to its end");
+        }
+        match sent {
+            Ok(()) if manner.keeps_alive => After::Next,
+            _ => After::Close,
+        }
+    }
+
+    async fn refuse(&mut self, refusal: Refusal, is_head: bool) -> After {
+        tracing::debug!(peer = %self.origin.peer, reason = refusal.reason, "a request was refused");
+        self.last_words(error_page(refusal.status, Form::Line), is_head)
+            .await
+    }
+
+    /// Sends a response after which nothing the client sends will be a request.
+    async fn last_words(&mut self, response: Response, is_head: bool) -> After {
+        self.status.enter(Phase::Busy, 0);
+        let manner = Manner {
+            is_head,
+            version: Version::HTTP_11,
+            keeps_alive: false,
+        };
+        self.send(response, manner).await;
+        After::Linger
+    }
+
+    async fn linger(&mut self) {
+        if self.socket.shut() {
+            self.status.enter(Phase::Lingering, LINGER_PAUSE_TICKS);
+            let _ = tokio::time::timeout(LINGER, self.socket.drop_unread()).await;
+        }
+    }
+}
+
+/// Whether a field can be one by which proxies say who the client is: most of the usual cannot.
+fn may_vouch(name: Name) -> bool {
+    let vouching = [
+        Name::Other,
+        Name::Forwarded,
+        Name::Proxy,
+        Name::XForwardedFor,
+        Name::XForwardedHost,
+        Name::XForwardedProto,
+    ];
+    vouching.contains(&name)
+}
+
+/// An expectation that nobody here can fulfil: 417 (RFC 9110 §10.1.1).
+struct Unfulfillable;
+
+/// Whether the client waits for a 100 before it sends the body. HTTP/1.0 knows no such thing.
+fn expects_continue(head: &Head) -> Result<bool, Unfulfillable> {
+    if !head.has(Name::Expect) || head.version == Version::HTTP_10 {
+        return Ok(false);
+    }
+    let mut members = head.all(Name::Expect).flat_map(list);
+    match members.all(|member| member.eq_ignore_ascii_case(b"100-continue")) {
+        true => Ok(true),
+        false => Err(Unfulfillable),
     }
 }

@@ -1,29 +1,28 @@
-//! The connections of a worker: what each is doing, and since when.
+//! The connections of a worker: what each is doing, since when, and how long it may.
 //!
-//! No connection keeps a timer. Once a second all are looked over: those that dawdle are closed,
-//! those that idle are *parked* (see [`crate::connection`]), and when the worker drains, those
-//! without a request are closed at once.
+//! No connection keeps a timer. Once a second all are looked over, and those that dawdle are told
+//! so; when the worker drains, all are.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-/// How often connections are looked over, and the unit of the clocks below.
+use tokio::sync::Notify;
+
+/// How often connections are looked over, and the unit of their clocks.
 const TICK: Duration = Duration::from_secs(1);
-/// Ticks after which an idle connection is parked.
-const PARK_AFTER: u32 = 1;
-/// Ticks until an idle connection is closed: nginx's default `keepalive_timeout`, 75 s.
-const KEEP_ALIVE: u32 = 75;
-/// Ticks that a request's head may take (nginx's `client_header_timeout`), 20 s.
-const HEAD_TIMEOUT: u32 = 20;
-/// Ticks that a client may take none of what is sent to it: nginx's `send_timeout`, 60 s.
-const SEND_TIMEOUT: u32 = 60;
-/// Ticks without a byte after which a refused client is given up: nginx's `lingering_timeout`, 5 s.
-const LINGER_PAUSE: u32 = 5;
-/// Parked connections after which freed memory is given back: below, it is not worth the walk
+/// How soon a new connection that waits for room looks again.
+const ROOM_PAUSE: Duration = Duration::from_millis(100);
+/// Connections gone idle after which freed memory is given back: below, it is not worth the walk
 /// through the heap.
 const TRIM_AFTER: usize = 128;
+/// Ticks that a head may take whose connection is about to be closed.
+pub(crate) const DRAINING_HEAD_TICKS: u32 = 2;
+/// Length of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+const DATE_LEN: usize = 29;
 
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +32,12 @@ pub(crate) enum Phase {
     Idle,
     /// The first bytes of a head are here.
     ReadingHead,
+    /// A body is being received.
+    ReadingBody,
     /// A request is being answered.
     Busy,
+    /// The client takes none of what is sent to it.
+    Blocked,
     /// The last answer is sent; the client may still be sending.
     Lingering,
 }
@@ -44,10 +47,12 @@ pub(crate) enum Phase {
 #[repr(u8)]
 pub(crate) enum Order {
     None,
-    /// Free what an idle connection does not need.
-    Park,
-    /// Finish the request at hand, then close.
+    /// Close after the next answer.
     Drain,
+    /// The same, and close now if there is no request.
+    Leave,
+    /// Its request has taken too long to arrive.
+    TimeOut,
     /// Close now.
     Close,
 }
@@ -58,19 +63,18 @@ pub(crate) enum Order {
 pub(crate) struct Status {
     phase: AtomicU8,
     since: AtomicU32,
+    /// Ticks that the phase may last; 0 is for ever.
+    patience: AtomicU32,
     order: AtomicU8,
     waker: OnceLock<Waker>,
-    /// hyper has handed all bytes of the last response to the kernel.
-    pub(crate) flushed: AtomicBool,
-    /// hyper waits for bytes from the client.
-    pub(crate) awaits_bytes: AtomicBool,
-    /// hyper's state has been dropped.
-    pub(crate) parked: AtomicBool,
-    /// The client takes none of what is sent to it.
-    pub(crate) write_blocked: AtomicBool,
-    /// The last request came with a body, of which something may be unread.
-    pub(crate) had_body: AtomicBool,
-    now: Arc<AtomicU32>,
+    clock: Arc<Clock>,
+}
+
+/// Ticks since the start, and the date.
+#[derive(Debug, Default)]
+struct Clock {
+    ticks: AtomicU32,
+    date: Mutex<[u8; DATE_LEN]>,
 }
 
 impl Status {
@@ -78,39 +82,45 @@ impl Status {
         match self.phase.load(Relaxed) {
             0 => Phase::Idle,
             1 => Phase::ReadingHead,
-            2 => Phase::Busy,
+            2 => Phase::ReadingBody,
+            3 => Phase::Busy,
+            4 => Phase::Blocked,
             _ => Phase::Lingering,
         }
     }
 
-    pub(crate) fn enter(&self, phase: Phase) {
+    /// Enters a phase, which may last as many ticks; for 0, for ever.
+    pub(crate) fn enter(&self, phase: Phase, patience: u32) {
         self.phase.store(phase as u8, Relaxed);
+        self.patience.store(patience, Relaxed);
         self.touch();
     }
 
     /// Starts the clock of the current phase anew.
     pub(crate) fn touch(&self) {
-        self.since.store(self.now.load(Relaxed), Relaxed);
+        self.since.store(self.clock.ticks.load(Relaxed), Relaxed);
     }
 
     pub(crate) fn order(&self) -> Order {
         match self.order.load(Relaxed) {
             0 => Order::None,
-            1 => Order::Park,
-            2 => Order::Drain,
+            1 => Order::Drain,
+            2 => Order::Leave,
+            3 => Order::TimeOut,
             _ => Order::Close,
         }
-    }
-
-    pub(crate) fn obeyed(&self) {
-        self.order.store(Order::None as u8, Relaxed);
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {
         self.waker.get_or_init(|| waker.clone());
     }
 
-    fn tell(&self, order: Order) {
+    /// Adds the date of now, a second more or less, as a `Date` field's value.
+    pub(crate) fn add_date(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&*lock(&self.clock.date));
+    }
+
+    pub(crate) fn tell(&self, order: Order) {
         if order > self.order() {
             self.order.store(order as u8, Relaxed);
             if let Some(waker) = self.waker.get() {
@@ -119,30 +129,46 @@ impl Status {
         }
     }
 
-    fn overdue(&self, now: u32) -> Order {
-        let ticks = now.wrapping_sub(self.since.load(Relaxed));
+    fn age(&self) -> u32 {
+        let now = self.clock.ticks.load(Relaxed);
+        now.wrapping_sub(self.since.load(Relaxed))
+    }
+
+    fn overdue(&self) -> Order {
+        let patience = self.patience.load(Relaxed);
+        if patience == 0 || self.age() < patience {
+            return Order::None;
+        }
         match self.phase() {
-            Phase::Idle if ticks >= KEEP_ALIVE => Order::Close,
-            Phase::Idle if ticks > PARK_AFTER && !self.parked.load(Relaxed) => Order::Park,
-            Phase::ReadingHead if ticks >= HEAD_TIMEOUT => Order::Close,
-            Phase::Busy if ticks >= SEND_TIMEOUT && self.write_blocked.load(Relaxed) => {
-                Order::Close
-            }
-            Phase::Lingering if ticks >= LINGER_PAUSE => Order::Close,
-            _ => Order::None,
+            Phase::Idle => Order::Leave,
+            Phase::ReadingHead | Phase::ReadingBody => Order::TimeOut,
+            Phase::Busy => Order::None,
+            Phase::Blocked | Phase::Lingering => Order::Close,
         }
     }
 }
 
+/// The ticks after which a duration has surely passed: one more than it has seconds, since the
+/// first comes at any time.
+pub(crate) fn ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u32::MAX)
+        .saturating_add(1)
+}
+
 /// All connections of a worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connections {
     list: Mutex<Vec<Option<Arc<Status>>>>,
     vacant: Mutex<Vec<usize>>,
     open: AtomicUsize,
-    now: Arc<AtomicU32>,
+    at_most: usize,
+    /// Open connections of each address, if they are bounded.
+    per_address: Option<Mutex<HashMap<IpAddr, usize>>>,
+    at_most_per_address: usize,
+    ended: Notify,
+    clock: Arc<Clock>,
     draining: AtomicBool,
-    parked: AtomicUsize,
 }
 
 /// A connection's membership; ends when dropped.
@@ -150,22 +176,73 @@ pub(crate) struct Connections {
 pub(crate) struct Member {
     connections: Arc<Connections>,
     place: usize,
+    /// None if its connections are not counted.
+    address: Option<IpAddr>,
     pub(crate) status: Arc<Status>,
 }
 
+/// There are as many connections of this address as there may be.
+#[derive(Debug)]
+pub(crate) struct TooMany;
+
 impl Connections {
-    pub(crate) fn join(self: &Arc<Self>) -> Member {
+    pub(crate) fn new(at_most: usize, at_most_per_address: Option<usize>) -> Self {
+        let connections = Connections {
+            list: Mutex::default(),
+            vacant: Mutex::default(),
+            open: AtomicUsize::default(),
+            at_most,
+            per_address: at_most_per_address.map(|_| Mutex::default()),
+            at_most_per_address: at_most_per_address.unwrap_or(usize::MAX),
+            ended: Notify::new(),
+            clock: Arc::default(),
+            draining: AtomicBool::default(),
+        };
+        connections.set_date();
+        connections
+    }
+
+    /// Waits until there may be one more. The connection that has idled longest makes room.
+    pub(crate) async fn room(&self) {
+        while self.open() >= self.at_most {
+            let ended = self.ended.notified();
+            if let Some(status) = self.longest_idle() {
+                status.tell(Order::Leave);
+            }
+            // One that goes idle ends nothing, but can be told to.
+            let _ = tokio::time::timeout(ROOM_PAUSE, ended).await;
+        }
+    }
+
+    fn longest_idle(&self) -> Option<Arc<Status>> {
+        let list = lock(&self.list);
+        let idle = list
+            .iter()
+            .flatten()
+            .filter(|status| status.phase() == Phase::Idle && status.order() < Order::Leave);
+        idle.max_by_key(|status| status.age()).cloned()
+    }
+
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+        patience: u32,
+    ) -> Result<Member, TooMany> {
+        if let (Some(per_address), Some(address)) = (&self.per_address, address) {
+            let mut per_address = lock(per_address);
+            let open = per_address.entry(address).or_default();
+            if *open >= self.at_most_per_address {
+                return Err(TooMany);
+            }
+            *open += 1;
+        }
         let status = Arc::new(Status {
             phase: AtomicU8::new(Phase::Idle as u8),
-            since: AtomicU32::new(self.now.load(Relaxed)),
+            since: AtomicU32::new(self.clock.ticks.load(Relaxed)),
+            patience: AtomicU32::new(patience),
             order: AtomicU8::new(Order::None as u8),
             waker: OnceLock::new(),
-            flushed: AtomicBool::new(true),
-            awaits_bytes: AtomicBool::new(false),
-            write_blocked: AtomicBool::new(false),
-            parked: AtomicBool::new(false),
-            had_body: AtomicBool::new(false),
-            now: Arc::clone(&self.now),
+            clock: Arc::clone(&self.clock),
         });
         if self.draining.load(Relaxed) {
             status.tell(Order::Drain);
@@ -182,11 +259,12 @@ impl Connections {
             }
         };
         self.open.fetch_add(1, Relaxed);
-        Member {
+        Ok(Member {
             connections: Arc::clone(self),
             place,
+            address,
             status,
-        }
+        })
     }
 
     /// Open connections.
@@ -200,52 +278,67 @@ impl Connections {
         let list = lock(&self.list);
         let phases = list.iter().flatten().map(|status| status.phase());
         phases
-            .filter(|phase| matches!(phase, Phase::Busy | Phase::Idle))
+            .filter(|phase| matches!(phase, Phase::Busy | Phase::Blocked))
             .count()
     }
 
-    /// Looks over all connections every tick, and returns the memory of many parked ones by
+    /// Looks over all connections every tick, and returns the memory of many idle ones by
     /// `give_memory_back`; never ends.
     pub(crate) async fn look_out(&self, give_memory_back: fn()) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut gone_idle = 0;
         loop {
             ticks.tick().await;
-            let now = self.now.fetch_add(1, Relaxed).wrapping_add(1);
+            self.set_date();
+            self.clock.ticks.fetch_add(1, Relaxed);
             for status in lock(&self.list).iter().flatten() {
-                status.tell(status.overdue(now));
+                status.tell(status.overdue());
+                gone_idle += usize::from(status.phase() == Phase::Idle && status.age() == 1);
             }
-            if self.parked.load(Relaxed) >= TRIM_AFTER {
-                self.parked.store(0, Relaxed);
+            if gone_idle >= TRIM_AFTER {
+                gone_idle = 0;
                 give_memory_back();
             }
         }
     }
 
-    pub(crate) fn count_parked(&self) {
-        self.parked.fetch_add(1, Relaxed);
-    }
-
-    /// Lets every connection finish its request and close.
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Relaxed);
-        for status in lock(&self.list).iter().flatten() {
-            status.tell(Order::Drain);
+    fn set_date(&self) {
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        if let Ok(date) = date.as_bytes().try_into() {
+            *lock(&self.clock.date) = date;
         }
     }
-}
 
-impl Member {
-    pub(crate) fn count_parked(&self) {
-        self.connections.count_parked();
+    /// Lets every connection finish its request and close; those without one are closed too if
+    /// the order is to leave. What has only begun to arrive gets little time for the rest.
+    pub(crate) fn drain(&self, order: Order) {
+        self.draining.store(true, Relaxed);
+        for status in lock(&self.list).iter().flatten() {
+            status.tell(order);
+            if status.phase() == Phase::ReadingHead {
+                status.enter(Phase::ReadingHead, DRAINING_HEAD_TICKS);
+            }
+        }
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        lock(&self.connections.list)[self.place] = None;
-        lock(&self.connections.vacant).push(self.place);
-        self.connections.open.fetch_sub(1, Relaxed);
+        let connections = &self.connections;
+        lock(&connections.list)[self.place] = None;
+        lock(&connections.vacant).push(self.place);
+        connections.open.fetch_sub(1, Relaxed);
+        if let (Some(per_address), Some(address)) = (&connections.per_address, &self.address) {
+            let mut per_address = lock(per_address);
+            if let Some(open) = per_address.get_mut(address) {
+                *open -= 1;
+                if *open == 0 {
+                    per_address.remove(address);
+                }
+            }
+        }
+        connections.ended.notify_one();
     }
 }
 

@@ -1,9 +1,10 @@
 //! Bodies of our own 4xx and 5xx: a small self-contained page for browsers, one line of text for
 //! everybody else. Visitors see the status and what it means, no path and no traceback.
 
-use axum::body::Body;
-use http::header::{self, HeaderMap, HeaderValue};
-use http::{Response, StatusCode};
+use appliance_message::{Head, Name};
+use http::StatusCode;
+
+use crate::response::Response;
 
 /// In which form a client reads what went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,14 +18,13 @@ pub enum Form {
 impl Form {
     /// The form that a request's header fields ask for. Only who names HTML gets HTML: `*/*` is
     /// curl and fetch().
-    pub fn asked_by(request: &HeaderMap) -> Form {
-        let names_html = |value: &HeaderValue| {
-            let value = value.as_bytes();
+    pub fn asked_by(request: &Head) -> Form {
+        let names_html = |value: &[u8]| {
             value
                 .windows(9)
                 .any(|part| part.eq_ignore_ascii_case(b"text/html"))
         };
-        match request.get_all(header::ACCEPT).iter().any(names_html) {
+        match request.all(Name::Accept).any(names_html) {
             true => Form::Page,
             false => Form::Line,
         }
@@ -32,8 +32,8 @@ impl Form {
 }
 
 /// The answer with this status. Fields that belong to the status (`Allow`, `Retry-After`) are the
-/// caller's to add, and so is dropping the body for HEAD.
-pub fn error_page(status: StatusCode, form: Form) -> Response<Body> {
+/// caller's to add.
+pub fn error_page(status: StatusCode, form: Form) -> Response {
     let reason = status.canonical_reason().unwrap_or("Error");
     let code = status.as_str();
     let (media_type, body) = match form {
@@ -43,20 +43,13 @@ pub fn error_page(status: StatusCode, form: Form) -> Response<Body> {
         ),
         Form::Line => ("text/plain; charset=utf-8", format!("{code} {reason}\n")),
     };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    // A 404 or 410 without this may be kept by caches (RFC 9111 §4.2.2): the file that is
-    // deployed a minute later would stay missing.
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    *response.body_mut() = Body::from(body);
-    response
+    Response::new(status)
+        .with("Content-Type", media_type)
+        // A 404 or 410 without this may be kept by caches (RFC 9111 §4.2.2): the file that is
+        // deployed a minute later would stay missing.
+        .with("Cache-Control", "no-store")
+        .with("X-Content-Type-Options", "nosniff")
+        .with_body(body)
 }
 
 /// What the visitor can make of it.
@@ -104,27 +97,34 @@ main>p:last-child{margin:0;opacity:.7}";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::BodyExt;
+    use crate::response::Body;
+    use crate::test_request::request;
 
-    async fn page(status: StatusCode, accept: &'static str) -> (HeaderMap, String) {
-        let mut request = HeaderMap::new();
-        request.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        let response = error_page(status, Form::asked_by(&request));
-        assert_eq!(response.status(), status);
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        assert_eq!(head.headers[header::CONTENT_LENGTH], body.len().to_string());
-        (head.headers, String::from_utf8(body.to_vec()).unwrap())
+    fn page(status: StatusCode, accept: &str) -> (Response, String) {
+        let form = Form::asked_by(&request("/", &[("accept", accept)]));
+        let response = error_page(status, form);
+        assert_eq!(response.head.status, status);
+        let Body::Memory(body) = &response.body else {
+            unreachable!("error pages are in memory")
+        };
+        assert_eq!(response.head.length, Some(body.len() as u64));
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        (response, text)
     }
 
-    #[tokio::test]
-    async fn browsers_get_a_page_and_others_one_line() {
-        let (fields, body) = page(StatusCode::NOT_FOUND, "text/html,*/*;q=0.8").await;
-        assert_eq!(fields[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    #[test]
+    fn browsers_get_a_page_and_others_one_line() {
+        let (response, body) = page(StatusCode::NOT_FOUND, "text/html,*/*;q=0.8");
+        let media_type = response.head.fields.get("content-type");
+        assert_eq!(media_type, Some(&b"text/html; charset=utf-8"[..]));
         assert!(body.contains("<title>404 Not Found</title>"), "{body}");
-        let (fields, body) = page(StatusCode::NOT_FOUND, "*/*").await;
-        assert_eq!(fields[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+        let (response, body) = page(StatusCode::NOT_FOUND, "*/*");
+        let media_type = response.head.fields.get("content-type");
+        assert_eq!(media_type, Some(&b"text/plain; charset=utf-8"[..]));
         assert_eq!(body, "404 Not Found\n");
-        assert_eq!(fields[header::CACHE_CONTROL], "no-store");
+        assert_eq!(
+            response.head.fields.get("cache-control"),
+            Some(&b"no-store"[..])
+        );
     }
 }

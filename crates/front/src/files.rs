@@ -7,9 +7,8 @@
 //! 4. A folder without its final slash is redirected; what is not there gets the fallback
 //!    ([`fallback`]) or a 404.
 //! 5. A representation is picked ([`encoding`]), conditions ([`conditions`]) and range ([`range`])
-//!    are applied, and the bytes go out from memory or from the file ([`body`]).
+//!    are applied, and the response says where its bytes are: in memory or in an open file.
 
-mod body;
 mod cache;
 mod conditions;
 mod encoding;
@@ -20,23 +19,20 @@ mod media_type;
 mod open;
 mod path;
 mod range;
-mod sendfile;
 
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use appliance_message::{Head, Name};
 use appliance_project::model::Files;
-use axum::body::Body;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 
-pub use body::file_body;
 pub use cache::Cache;
-pub use sendfile::{Sendfile, SendfileStream};
 
 use crate::error_page::{Form, error_page};
+use crate::request_path::escape_raw;
+use crate::response::{Body, FilePart, Response};
 use cache::{FolderId, Known};
 use conditions::Verdict;
 use lookup::{Content, Entry, Found, Source, Variant};
@@ -44,10 +40,7 @@ use open::Access;
 use path::{Below, PathError};
 use range::RangeRequest;
 
-const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
-
-/// The fields of a 200 that belong into its 304 (RFC 9110 §15.4.5).
-const OF_304: [HeaderName; 3] = [header::CACHE_CONTROL, header::ETAG, header::VARY];
+const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// A `files` route.
 #[derive(Debug)]
@@ -83,62 +76,38 @@ impl Folder {
 
     /// The same as [`reply`](Self::reply) for a hot file: one that needs neither a system call nor
     /// a future. None for anything else.
-    pub fn reply_at_once(
-        &self,
-        head: &Parts,
-        path_below: &str,
-        sendfile: Option<Sendfile>,
-    ) -> Option<Response<Body>> {
+    pub fn reply_at_once(&self, head: &Head, path_below: &str) -> Option<Response> {
         if head.method != Method::GET && head.method != Method::HEAD {
             return None;
         }
         let key = plain_key(path_below, names_folder(head, path_below))?;
         let entry = self.cache.fresh(self.id, key.as_bytes())?;
-        match compose(head, &entry, sendfile) {
-            Composed::Whole(mut response) => {
-                if head.method == Method::HEAD {
-                    *response.body_mut() = Body::empty();
-                }
-                Some(response)
-            }
+        match compose(head, &entry) {
+            Composed::Whole(response) => Some(response),
             Composed::Needs { .. } => None,
         }
     }
 
     /// Answers a request. `path_below` is what follows the route's prefix in the request's path,
-    /// percent-encoded as it arrived; `sendfile` says that the connection can send files itself.
-    pub async fn reply(
-        &self,
-        head: &Parts,
-        path_below: &str,
-        sendfile: Option<Sendfile>,
-    ) -> Response<Body> {
+    /// percent-encoded.
+    pub async fn reply(&self, head: &Head, path_below: &str) -> Response {
         if head.method != Method::GET && head.method != Method::HEAD {
             return other_method(head);
         }
-        let result = self.answer(head, path_below, sendfile).await;
-        let mut response = result.unwrap_or_else(|error| failure(head, path_below, &error));
-        if head.method == Method::HEAD {
-            *response.body_mut() = Body::empty();
-        }
-        response
+        let result = self.answer(head, path_below).await;
+        result.unwrap_or_else(|error| failure(head, path_below, &error))
     }
 
-    async fn answer(
-        &self,
-        head: &Parts,
-        path_below: &str,
-        sendfile: Option<Sendfile>,
-    ) -> io::Result<Response<Body>> {
+    async fn answer(&self, head: &Head, path_below: &str) -> io::Result<Response> {
         let is_folder = names_folder(head, path_below);
         if let Some(key) = plain_key(path_below, is_folder)
             && let Some(entry) = self.cache.fresh(self.id, key.as_bytes())
-            && let Some(response) = self.send(head, &entry, sendfile).await?
+            && let Some(response) = self.send(head, &entry).await?
         {
             return Ok(response);
         }
         let found = match Below::parse(path_below, is_folder) {
-            Ok(below) => self.serve(head, &below, sendfile).await?,
+            Ok(below) => self.serve(head, &below).await?,
             Err(PathError::Malformed) => return Ok(error(head, StatusCode::BAD_REQUEST)),
             Err(PathError::Hidden) => return Ok(error(head, StatusCode::NOT_FOUND)),
             Err(PathError::NoFile) => None,
@@ -147,8 +116,8 @@ impl Folder {
             return Ok(response);
         }
         if let Some(fallback) = &self.fallback
-            && fallback::is_navigation(head.uri.path(), &head.headers)
-            && let Some(response) = self.serve(head, fallback, sendfile).await?
+            && fallback::is_navigation(head)
+            && let Some(response) = self.serve(head, fallback).await?
         {
             return Ok(response);
         }
@@ -156,12 +125,7 @@ impl Folder {
     }
 
     /// The response for what is at `below`, if anything is.
-    async fn serve(
-        &self,
-        head: &Parts,
-        below: &Below,
-        sendfile: Option<Sendfile>,
-    ) -> io::Result<Option<Response<Body>>> {
+    async fn serve(&self, head: &Head, below: &Below) -> io::Result<Option<Response>> {
         // Twice, in case a large file is replaced between the look at it and its opening.
         for _ in 0..2 {
             let entry = match self.find(below).await? {
@@ -170,7 +134,7 @@ impl Folder {
                 At::Refused => return Ok(Some(error(head, StatusCode::NOT_FOUND))),
                 At::Nothing => return Ok(None),
             };
-            if let Some(response) = self.send(head, &entry, sendfile).await? {
+            if let Some(response) = self.send(head, &entry).await? {
                 return Ok(Some(response));
             }
             self.cache.remove(self.id, below.as_bytes());
@@ -205,13 +169,8 @@ impl Folder {
     }
 
     /// None if the entry turns out to be outdated.
-    async fn send(
-        &self,
-        head: &Parts,
-        entry: &Arc<Entry>,
-        sendfile: Option<Sendfile>,
-    ) -> io::Result<Option<Response<Body>>> {
-        let (index, part) = match compose(head, entry, sendfile) {
+    async fn send(&self, head: &Head, entry: &Arc<Entry>) -> io::Result<Option<Response>> {
+        let (index, part) = match compose(head, entry) {
             Composed::Whole(response) => return Ok(Some(response)),
             Composed::Needs { index, part } => (index, part),
         };
@@ -222,14 +181,14 @@ impl Folder {
         };
         let variant = &entry.variants[index];
         let bytes = part.clone().unwrap_or(0..variant.len);
-        let body = file_body(file, bytes.start, bytes.end - bytes.start, sendfile);
+        let body = file_body(Arc::new(file), bytes);
         Ok(Some(with_fields(variant, part, body)))
     }
 }
 
 /// A response as far as memory holds it.
 enum Composed {
-    Whole(Response<Body>),
+    Whole(Response),
     /// The file of this variant must be opened, to send this part of it, or all.
     Needs {
         index: usize,
@@ -237,10 +196,10 @@ enum Composed {
     },
 }
 
-fn compose(head: &Parts, entry: &Entry, sendfile: Option<Sendfile>) -> Composed {
-    let index = pick(&head.headers, &entry.variants);
+fn compose(head: &Head, entry: &Entry) -> Composed {
+    let index = pick(head, &entry.variants);
     let variant = &entry.variants[index];
-    match conditions::evaluate(&head.headers, variant.validators()) {
+    match conditions::evaluate(head, variant.validators()) {
         Verdict::Proceed => {}
         Verdict::NotModified => return Composed::Whole(not_modified(variant)),
         Verdict::Failed => {
@@ -254,28 +213,34 @@ fn compose(head: &Parts, entry: &Entry, sendfile: Option<Sendfile>) -> Composed 
     };
     let bytes = part.clone().unwrap_or(0..variant.len);
     let body = match &variant.content {
-        _ if head.method == Method::HEAD => Body::empty(),
-        Content::Memory(..) if let Some(file) = sendfile.and(variant.open_file()) => {
-            file_body(file.clone(), bytes.start, bytes.end - bytes.start, sendfile)
+        _ if head.method == Method::HEAD => Body::Empty,
+        Content::Memory(_, Some(file)) => file_body(file.clone(), bytes),
+        Content::Memory(all, None) => {
+            Body::Memory(all.slice(bytes.start as usize..bytes.end as usize))
         }
-        Content::Memory(all, _) => Body::from(all.slice(bytes.start as usize..bytes.end as usize)),
         Content::Disk => return Composed::Needs { index, part },
     };
     Composed::Whole(with_fields(variant, part, body))
 }
 
-fn with_fields(variant: &Variant, part: Option<Range<u64>>, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.headers_mut() = variant.fields.clone();
+fn file_body(file: Arc<std::fs::File>, bytes: Range<u64>) -> Body {
+    Body::File(FilePart {
+        file,
+        offset: bytes.start,
+        len: bytes.end - bytes.start,
+    })
+}
+
+fn with_fields(variant: &Variant, part: Option<Range<u64>>, body: Body) -> Response {
+    let mut response = Response::new(StatusCode::OK);
+    response.head.fields = variant.fields.clone();
+    response.head.length = Some(variant.len);
+    response.body = body;
     if let Some(part) = part {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        response.head.status = StatusCode::PARTIAL_CONTENT;
+        response.head.length = Some(part.end - part.start);
         let range = format!("bytes {}-{}/{}", part.start, part.end - 1, variant.len);
-        insert(&mut response, header::CONTENT_RANGE, range);
-        insert(
-            &mut response,
-            header::CONTENT_LENGTH,
-            (part.end - part.start).to_string(),
-        );
+        response.head.fields.add("Content-Range", range);
     }
     response
 }
@@ -301,12 +266,11 @@ async fn anywhere<T: Send + 'static>(
         .unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }
 
-fn names_folder(head: &Parts, path_below: &str) -> bool {
-    let path = match path_below {
-        "" => head.uri.path(),
-        below => below,
-    };
-    path.ends_with('/')
+fn names_folder(head: &Head, path_below: &str) -> bool {
+    match path_below {
+        "" => head.path().ends_with(b"/"),
+        below => below.ends_with('/'),
+    }
 }
 
 /// The cache key of a path that needs no decoding. A wrong one only misses: keys hold no empty
@@ -321,7 +285,7 @@ fn plain_key(path_below: &str, is_folder: bool) -> Option<&str> {
     }
 }
 
-fn pick(request: &HeaderMap, variants: &[Variant]) -> usize {
+fn pick(request: &Head, variants: &[Variant]) -> usize {
     if variants.len() == 1 {
         return 0;
     }
@@ -334,90 +298,66 @@ fn pick(request: &HeaderMap, variants: &[Variant]) -> usize {
 }
 
 /// A range is defined for GET alone (RFC 9110 §14.2).
-fn requested_range(head: &Parts, variant: &Variant) -> RangeRequest {
-    match head.headers.get(header::RANGE) {
+fn requested_range(head: &Head, variant: &Variant) -> RangeRequest {
+    match head.get(Name::Range) {
         Some(field)
             if head.method == Method::GET
-                && conditions::range_applies(&head.headers, variant.validators()) =>
+                && conditions::range_applies(head, variant.validators()) =>
         {
-            range::parse(field.as_bytes(), variant.len)
+            range::parse(field, variant.len)
         }
         _ => RangeRequest::Whole,
     }
 }
 
-fn not_modified(variant: &Variant) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NOT_MODIFIED;
-    for name in OF_304 {
-        if let Some(value) = variant.fields.get(&name) {
-            response.headers_mut().insert(name, value.clone());
-        }
-    }
+fn not_modified(variant: &Variant) -> Response {
+    let mut response = Response::new(StatusCode::NOT_MODIFIED);
+    response.head.fields = variant.fields_of_304.clone();
     response
 }
 
-fn unsatisfiable(head: &Parts, len: u64) -> Response<Body> {
-    let mut response = error(head, StatusCode::RANGE_NOT_SATISFIABLE);
-    insert(
-        &mut response,
-        header::CONTENT_RANGE,
-        format!("bytes */{len}"),
-    );
-    response
+fn unsatisfiable(head: &Head, len: u64) -> Response {
+    error(head, StatusCode::RANGE_NOT_SATISFIABLE).with("Content-Range", format!("bytes */{len}"))
 }
 
 /// With one slash in front, whatever the request had: `//host/` would be another site, and so
 /// would `/\host/`, which browsers read the same way.
-fn redirect_to_folder(head: &Parts) -> Response<Body> {
-    let path = head.uri.path().trim_start_matches(['/', '\\']);
+fn redirect_to_folder(head: &Head) -> Response {
+    let path = escape_raw(head.path());
+    let path = path.trim_start_matches(['/', '\\']);
     let query = head
-        .uri
         .query()
-        .map(|query| format!("?{query}"))
+        .map(|query| format!("?{}", escape_raw(query)))
         .unwrap_or_default();
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    insert(&mut response, header::LOCATION, format!("/{path}/{query}"));
-    // Else browsers keep it for good, past the day the folder is gone.
-    insert(&mut response, header::CACHE_CONTROL, "no-cache".to_owned());
-    insert(&mut response, header::CONTENT_LENGTH, "0".to_owned());
-    response
+    Response::new(StatusCode::MOVED_PERMANENTLY)
+        .with("Location", format!("/{path}/{query}"))
+        // Else browsers keep it for good, past the day the folder is gone.
+        .with("Cache-Control", "no-cache")
 }
 
-fn other_method(head: &Parts) -> Response<Body> {
-    let mut response = if head.method == Method::OPTIONS {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        response
-    } else {
-        error(head, StatusCode::METHOD_NOT_ALLOWED)
+fn other_method(head: &Head) -> Response {
+    let response = match head.method {
+        Method::OPTIONS => Response::new(StatusCode::NO_CONTENT),
+        _ => error(head, StatusCode::METHOD_NOT_ALLOWED),
     };
-    response.headers_mut().insert(header::ALLOW, ALLOW);
-    response
+    response.with("Allow", ALLOW)
 }
 
 /// What the operator must repair is logged; the visitor learns no more than the status.
-fn failure(head: &Parts, path_below: &str, cause: &io::Error) -> Response<Body> {
+fn failure(head: &Head, path_below: &str, cause: &io::Error) -> Response {
     let status = match cause.raw_os_error() {
         Some(libc::EACCES) => StatusCode::FORBIDDEN,
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     tracing::warn!(path = path_below, error = %cause, status = status.as_u16(), "cannot read a file");
-    let mut response = error(head, status);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        insert(&mut response, header::RETRY_AFTER, "1".to_owned());
+    let response = error(head, status);
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => response.with("Retry-After", "1"),
+        _ => response,
     }
-    response
 }
 
-fn error(head: &Parts, status: StatusCode) -> Response<Body> {
-    error_page(status, Form::asked_by(&head.headers))
-}
-
-fn insert(response: &mut Response<Body>, name: HeaderName, value: String) {
-    if let Ok(value) = HeaderValue::try_from(value) {
-        response.headers_mut().insert(name, value);
-    }
+fn error(head: &Head, status: StatusCode) -> Response {
+    error_page(status, Form::asked_by(head))
 }

@@ -3,12 +3,15 @@
 //!
 //! The steps of a request:
 //!
-//! 1. [`connection`]: bytes become a request; a panic below costs that request a 500.
+//! 1. [`connection`]: bytes become a request ([`socket`], `appliance-message`); a panic below
+//!    costs that request a 500.
 //! 2. [`request_path`]: the path is normalised for matching; a malformed one is a 400.
-//! 3. [`site`]: the listener and the Host field name the site.
+//! 3. [`site`]: the listener and the Host field name the site. Behind trusted proxies, these say
+//!    which host was asked for, and by whom ([`proxies`], [`proxy_protocol`]).
 //! 4. [`route`]: the exact path or the longest prefix names who answers.
-//! 5. [`files`] answers from memory or by `sendfile`; or [`request_body`] receives the body and
-//!    the gateway calls the application.
+//! 5. [`files`] answers; or [`request_body`] receives the body and the gateway calls the
+//!    application.
+//! 6. [`send`]: the response becomes bytes; files leave by `sendfile`.
 
 mod connection;
 mod connections;
@@ -19,8 +22,15 @@ pub mod proxy_protocol;
 mod request_body;
 mod request_path;
 mod respond;
+mod response;
 mod route;
+mod send;
+mod sendfile;
 mod serve;
 mod site;
+mod socket;
+#[cfg(test)]
+mod test_request;
 
+pub use response::{Body, FilePart, Response};
 pub use serve::{Front, serve};

@@ -5,16 +5,12 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use appliance_gateway::RequestBody;
-use bytes::{Buf, Bytes, BytesMut};
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use appliance_message::{Chunked, Framing, Piece, Refusal};
+use bytes::{Bytes, BytesMut};
 
-/// Longest pause between two pieces of a body: nginx's `client_body_timeout`.
-const PAUSE: Duration = Duration::from_secs(60);
+use crate::socket::Socket;
 
 /// Bytes collected before they are written to the spool file: each write is a trip to a thread
 /// that may wait for the disk.
@@ -28,52 +24,57 @@ pub(crate) struct Bounds<'a> {
     pub(crate) spool: &'a Path,
 }
 
+impl Bounds<'_> {
+    /// Whether a body of this length may come at all.
+    pub(crate) fn check(self, framing: Framing) -> Result<(), BodyError> {
+        match framing {
+            Framing::Length(len) if len > self.limit => Err(BodyError::TooLarge),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why there is no body.
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// 413.
     TooLarge,
     /// 408.
-    TooSlow,
-    /// The client left, or its framing is broken.
-    Broken,
+    TimedOut,
+    /// The client left.
+    Left,
+    /// 400.
+    Malformed(Refusal),
     /// Ours: 500.
     Spool(io::Error),
 }
 
 /// Receives the whole body.
 pub(crate) async fn receive(
-    mut body: Incoming,
+    socket: &mut Socket,
+    framing: Framing,
     bounds: Bounds<'_>,
 ) -> Result<RequestBody, BodyError> {
-    if body.is_end_stream() {
-        return Ok(RequestBody::Memory(Bytes::new()));
-    }
-    if body.size_hint().lower() > bounds.limit {
-        return Err(BodyError::TooLarge);
-    }
+    let mut reader = Reader::new(framing);
     let mut received = Received::default();
-    while let Some(data) = next_data(&mut body).await? {
-        received.len += data.len() as u64;
-        if received.len > bounds.limit {
+    if let Framing::Length(len) = framing {
+        // What a client merely promises is believed up to the part that is kept in memory.
+        received.waiting.reserve(len.min(bounds.in_memory) as usize);
+    }
+    while !reader.is_over() {
+        let read = socket.body_bytes(|bytes| reader.take(bytes, &mut received.waiting));
+        received.len += read.await??;
+        if received.len.saturating_add(reader.announced()) > bounds.limit {
             return Err(BodyError::TooLarge);
         }
-        received.append(data);
-        let is_large = received.len > bounds.in_memory;
-        if is_large && received.waiting() >= SPOOL_PIECE {
-            received
-                .spool(bounds.spool)
-                .await
-                .map_err(BodyError::Spool)?;
+        if received.len > bounds.in_memory && received.waiting.len() >= SPOOL_PIECE {
+            received.spool(bounds.spool).await?;
         }
     }
     if received.len <= bounds.in_memory {
-        return Ok(RequestBody::Memory(received.into_memory()));
+        return Ok(RequestBody::Memory(received.waiting.freeze()));
     }
-    received
-        .spool(bounds.spool)
-        .await
-        .map_err(BodyError::Spool)?;
+    received.spool(bounds.spool).await?;
     let Some(mut file) = received.file else {
         return Err(BodyError::Spool(io::Error::other("no spool file")));
     };
@@ -84,17 +85,71 @@ pub(crate) async fn receive(
     })
 }
 
-async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
-    loop {
-        let frame = tokio::time::timeout(PAUSE, body.frame()).await;
-        match frame.map_err(|_| BodyError::TooSlow)? {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(BodyError::Broken),
-            // Trailers have no place in an environ.
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
-                }
+/// Receives and drops what is left of a body that nobody asked for, so that the connection can go
+/// on with the next request.
+pub(crate) async fn skip(socket: &mut Socket, framing: Framing) -> Result<(), BodyError> {
+    let mut reader = Reader::new(framing);
+    let mut dropped = BytesMut::new();
+    while !reader.is_over() {
+        let read = socket.body_bytes(|bytes| reader.take(bytes, &mut dropped));
+        read.await??;
+        dropped.clear();
+    }
+    Ok(())
+}
+
+/// Undoes the framing.
+enum Reader {
+    Length(u64),
+    Chunked(Box<Chunked>, bool),
+}
+
+impl Reader {
+    fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::None => Reader::Length(0),
+            Framing::Length(len) => Reader::Length(len),
+            Framing::Chunked => Reader::Chunked(Box::default(), false),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self, Reader::Length(0) | Reader::Chunked(_, true))
+    }
+
+    /// Bytes that will come, as far as their sender has said so.
+    fn announced(&self) -> u64 {
+        match self {
+            Reader::Length(left) => *left,
+            Reader::Chunked(decoder, _) => decoder.announced(),
+        }
+    }
+
+    /// Adds the body's part of `bytes` to `body`. Returns how long that part is, and how many
+    /// bytes were used.
+    fn take(&mut self, bytes: &[u8], body: &mut BytesMut) -> (Result<u64, BodyError>, usize) {
+        match self {
+            Reader::Length(left) => {
+                let len = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                body.extend_from_slice(&bytes[..len]);
+                *left -= len as u64;
+                (Ok(len as u64), len)
+            }
+            Reader::Chunked(decoder, is_over) => {
+                let (mut rest, before) = (bytes, body.len());
+                let end = loop {
+                    match decoder.next(&mut rest) {
+                        Ok(Piece::Data(data)) => body.extend_from_slice(data),
+                        Ok(Piece::More) => break Ok(()),
+                        Ok(Piece::End) => {
+                            *is_over = true;
+                            break Ok(());
+                        }
+                        Err(refusal) => break Err(BodyError::Malformed(refusal)),
+                    }
+                };
+                let added = (body.len() - before) as u64;
+                (end.map(|()| added), bytes.len() - rest.len())
             }
         }
     }
@@ -103,53 +158,25 @@ async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
 #[derive(Default)]
 struct Received {
     len: u64,
-    /// A body of one piece is not copied.
-    first: Bytes,
-    more: BytesMut,
+    waiting: BytesMut,
     file: Option<File>,
 }
 
 impl Received {
-    fn append(&mut self, data: Bytes) {
-        if self.first.is_empty() && self.more.is_empty() {
-            self.first = data;
-        } else {
-            self.more.extend_from_slice(&data);
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        self.first.len() + self.more.len()
-    }
-
-    fn into_memory(self) -> Bytes {
-        if self.more.is_empty() {
-            return self.first;
-        }
-        let mut all = BytesMut::with_capacity(self.waiting());
-        all.extend_from_slice(&self.first);
-        all.extend_from_slice(&self.more);
-        all.freeze()
-    }
-
     /// Writes what waits to the file, where waiting for a disk is allowed.
-    async fn spool(&mut self, folder: &Path) -> io::Result<()> {
-        let mut waiting = std::mem::take(&mut self.first).chain(std::mem::take(&mut self.more));
+    async fn spool(&mut self, folder: &Path) -> Result<(), BodyError> {
+        let waiting: Bytes = self.waiting.split().freeze();
         let (file, folder) = (self.file.take(), folder.to_owned());
         let written = tokio::task::spawn_blocking(move || {
             let mut file = match file {
                 Some(file) => file,
                 None => tempfile::tempfile_in(folder)?,
             };
-            while waiting.has_remaining() {
-                let piece = waiting.chunk();
-                file.write_all(piece)?;
-                let len = piece.len();
-                waiting.advance(len);
-            }
+            file.write_all(&waiting)?;
             io::Result::Ok(file)
         });
-        self.file = Some(written.await.map_err(io::Error::other)??);
+        let written = written.await.map_err(io::Error::other).flatten();
+        self.file = Some(written.map_err(BodyError::Spool)?);
         Ok(())
     }
 }

@@ -10,13 +10,15 @@ use std::borrow::Cow;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Malformed;
 
-/// Normalises an absolute path. Paths without `%`, `//` and dot segments are returned as they are.
-pub(crate) fn normalize(path: &str) -> Result<Cow<'_, str>, Malformed> {
-    if !path.starts_with('/') {
+/// Normalises an absolute path. Paths without `%`, `//`, dot segments and bytes beyond ASCII are
+/// returned as they are.
+pub(crate) fn normalize(path: &[u8]) -> Result<Cow<'_, str>, Malformed> {
+    if !path.starts_with(b"/") {
         return Err(Malformed);
     }
+    let path = escape_raw(path);
     if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
-        return Ok(Cow::Borrowed(path));
+        return Ok(path);
     }
     let mut segments: Vec<String> = Vec::new();
     let mut ends_in_folder = true;
@@ -40,6 +42,26 @@ pub(crate) fn normalize(path: &str) -> Result<Cow<'_, str>, Malformed> {
         normal.push('/');
     }
     Ok(Cow::Owned(normal))
+}
+
+/// Escapes the bytes beyond ASCII, which some clients send as they are.
+pub(crate) fn escape_raw(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.is_ascii() => Cow::Borrowed(text),
+        _ => Cow::Owned(escape(bytes, |byte| byte.is_ascii())),
+    }
+}
+
+/// Spells all bytes but those that are `plain` as escapes.
+pub(crate) fn escape(bytes: &[u8], plain: impl Fn(&u8) -> bool) -> String {
+    let mut escaped = String::with_capacity(bytes.len());
+    for byte in bytes {
+        match plain(byte) {
+            true => escaped.push(char::from(*byte)),
+            false => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
 }
 
 /// Undoes the escapes of unreserved characters, which mean the same either way (RFC 3986
@@ -85,8 +107,9 @@ mod tests {
             ("/a%20b%c3%a9", "/a%20b%C3%A9"),
             ("/.well-known/x", "/.well-known/x"),
             ("/a..b", "/a..b"),
+            ("/\u{e9}/", "/%C3%A9/"),
         ] {
-            assert_eq!(normalize(path).as_deref(), Ok(normal), "{path}");
+            assert_eq!(normalize(path.as_bytes()).as_deref(), Ok(normal), "{path}");
         }
     }
 
@@ -104,7 +127,7 @@ mod tests {
             "/%zz",
             "/%é1",
         ] {
-            assert_eq!(normalize(path), Err(Malformed), "{path}");
+            assert_eq!(normalize(path.as_bytes()), Err(Malformed), "{path}");
         }
     }
 
@@ -120,9 +143,9 @@ mod tests {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 path.push_str(alphabet[(seed >> 33) as usize % alphabet.len()]);
             }
-            if let Ok(once) = normalize(&path) {
+            if let Ok(once) = normalize(path.as_bytes()) {
                 assert!(!once.split('/').any(|segment| segment == ".."), "{path}");
-                assert_eq!(normalize(&once).as_deref(), Ok(&*once), "{path}");
+                assert_eq!(normalize(once.as_bytes()).as_deref(), Ok(&*once), "{path}");
             }
         }
     }

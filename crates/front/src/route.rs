@@ -6,6 +6,7 @@ use std::sync::Arc;
 use appliance_project::model::{self, Pattern, Target};
 
 use crate::files::{Cache, Folder};
+use crate::request_path::escape;
 
 /// The routes of a site.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub(crate) struct Routes {
 #[derive(Debug)]
 pub(crate) enum Handler {
     Files(Arc<Folder>),
-    Wsgi,
+    Wsgi { body_limit_bytes: u64 },
 }
 
 /// What a path leads to.
@@ -48,10 +49,12 @@ impl Routes {
                     is_exact,
                     Arc::clone(cache),
                 ))),
-                Target::Wsgi => Handler::Wsgi,
+                Target::Wsgi => Handler::Wsgi {
+                    body_limit_bytes: route.body_limit_bytes,
+                },
             };
             // Requests spell what is not ASCII in escapes.
-            let path = escape(path);
+            let path = escape(path.as_bytes(), u8::is_ascii_graphic);
             if is_exact {
                 exact.insert(path, handler);
             } else {
@@ -79,15 +82,6 @@ impl Routes {
         }
         Match::Nothing
     }
-}
-
-fn escape(path: &str) -> String {
-    path.bytes()
-        .map(|byte| match byte {
-            b'!'..=b'~' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use appliance_gateway::{Gateway, RequestId};
+use appliance_message::Limits;
 use appliance_project::Project;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::connection::Connection;
-use crate::connections::Connections;
+use crate::connection;
+use crate::connections::{Connections, Order, ticks};
 use crate::files::Cache;
-use crate::respond::{Overload, RequestIds};
+use crate::proxies::Proxies;
+use crate::respond::{Origin, Overload, RequestIds};
 use crate::site::Sites;
 
 /// Bytes of files that a worker keeps in memory.
@@ -26,6 +28,11 @@ pub struct Front<G> {
     pub(crate) gateway: G,
     pub(crate) connections: Arc<Connections>,
     give_memory_back: fn(),
+    pub(crate) head_limits: Limits,
+    pub(crate) head_ticks: u32,
+    pub(crate) keep_alive_ticks: u32,
+    pub(crate) requests_per_connection: u64,
+    pub(crate) proxies: Proxies,
     pub(crate) body_buffer_bytes: u64,
     pub(crate) spool: PathBuf,
     pub(crate) overload: Overload,
@@ -37,9 +44,21 @@ impl<G: Gateway> Front<G> {
     /// A front for the sites of `project`. `give_memory_back` returns freed memory to the system.
     pub fn new(project: &Project, gateway: G, give_memory_back: fn()) -> Arc<Self> {
         let cache = Arc::new(Cache::new(FILE_CACHE_BYTES));
+        let server = &project.server;
         Arc::new(Front {
             gateway,
-            connections: Arc::default(),
+            connections: Arc::new(Connections::new(
+                server.connections,
+                server.connections_per_address,
+            )),
+            head_limits: Limits {
+                bytes: server.head_limit_bytes,
+                fields: server.head_fields,
+            },
+            head_ticks: ticks(server.head_timeout),
+            keep_alive_ticks: ticks(server.keep_alive_timeout),
+            requests_per_connection: server.requests_per_connection.unwrap_or(u64::MAX),
+            proxies: Proxies::new(server),
             give_memory_back,
             body_buffer_bytes: project.python.body_buffer_bytes,
             spool: project.python.spool.clone(),
@@ -106,16 +125,23 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => {
+                // Not before there is somebody who needs it.
+                front.connections.room().await;
                 let Some(local) = bound.or_else(|| tcp.local_addr().ok()) else {
                     continue;
                 };
-                let ends = (peer, local);
-                tokio::spawn(Connection::new(
-                    Arc::clone(&front),
-                    Arc::clone(&sites),
-                    tcp,
-                    ends,
-                ));
+                // Behind a trusted proxy are many clients.
+                let counted = Some(peer.ip()).filter(|address| !front.proxies.trust(*address));
+                // One that is too many is closed by being dropped.
+                if let Ok(member) = front.connections.join(counted, front.head_ticks) {
+                    let origin = Origin {
+                        peer,
+                        local,
+                        is_trusted: counted.is_none(),
+                    };
+                    let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
+                    tokio::spawn(connection::serve(front, sites, tcp, origin, member));
+                }
             }
             // The client has left the queue again.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -129,7 +155,7 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
 
 async fn drain(connections: &Connections, grace: Duration) -> usize {
     let deadline = Instant::now() + grace;
-    connections.drain();
+    connections.drain(Order::Leave);
     while connections.open() > 0 && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

@@ -1,14 +1,14 @@
 //! Listener and Host → site.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use appliance_message::{Head, Name, Target};
 use appliance_project::model;
 use http::Version;
-use http::header::{HOST, HeaderMap, HeaderValue};
-use http::request::Parts;
 
+use crate::connections::ticks;
 use crate::files::Cache;
 use crate::route::Routes;
 
@@ -16,7 +16,10 @@ use crate::route::Routes;
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) routes: Routes,
-    pub(crate) body_limit_bytes: u64,
+    /// Ticks that a client may pause while it sends a body.
+    pub(crate) body_ticks: u32,
+    /// Ticks in which a client may take nothing of its response.
+    pub(crate) send_ticks: u32,
 }
 
 /// The sites that answer on one listener.
@@ -25,6 +28,8 @@ pub(crate) struct Sites {
     by_name: HashMap<String, Arc<Site>>,
     /// Answers names nobody has: the first in the file.
     default: Arc<Site>,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
 }
 
 /// No Host field, two of them, or one that is no host name (RFC 9112 §3.2).
@@ -41,12 +46,14 @@ impl Sites {
         for written in sites {
             let site = Arc::new(Site {
                 routes: Routes::new(&written.routes, cache),
-                body_limit_bytes: written.body_limit_bytes,
+                body_ticks: ticks(written.body_timeout),
+                send_ticks: ticks(written.send_timeout),
             });
             for address in &written.listen {
                 let sites = listeners.entry(*address).or_insert_with(|| Sites {
                     by_name: HashMap::new(),
                     default: Arc::clone(&site),
+                    proxy_protocol: written.proxy_protocol,
                 });
                 for name in &written.server_name {
                     sites.by_name.insert(name.clone(), Arc::clone(&site));
@@ -63,20 +70,20 @@ impl Sites {
     }
 
     /// The site for a request.
-    pub(crate) fn find(&self, fields: &HeaderMap, is_http_11: bool) -> Result<&Arc<Site>, BadHost> {
-        let mut hosts = fields.get_all(HOST).iter();
-        let field = hosts.next();
-        if hosts.next().is_some() || (is_http_11 && field.is_none()) {
+    pub(crate) fn find(&self, head: &Head) -> Result<&Arc<Site>, BadHost> {
+        let must = head.version == Version::HTTP_11;
+        if head.repeats(Name::Host) || must && !head.has(Name::Host) {
             return Err(BadHost);
         }
-        let Some(field) = field else {
+        // That something else counts more does not make a bad field good.
+        let field = head.get(Name::Host).map(without_port).transpose()?;
+        let name = match head.form {
+            Target::Authority => field,
+            _ => head.host().map(without_port).transpose()?,
+        };
+        let Some(name) = name.filter(|_| !self.by_name.is_empty()) else {
             return Ok(&self.default);
         };
-        let host = field.to_str().map_err(|_| BadHost)?;
-        let name = without_port(host)?;
-        if self.by_name.is_empty() {
-            return Ok(&self.default);
-        }
         let site = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             true => self.by_name.get(name.to_ascii_lowercase().as_str()),
             false => self.by_name.get(name),
@@ -85,41 +92,48 @@ impl Sites {
     }
 }
 
-/// An absolute target names the host, whatever the Host field says (RFC 9112 §3.2.2): from here
-/// on both say the same, to routes and to the application. That a Host field must be there, once,
-/// holds all the same: such requests are left for [`Sites::find`] to refuse.
-pub(crate) fn settle_host(head: &mut Parts) {
-    let Some(authority) = head.uri.authority() else {
-        return;
+/// The host of `host[:port]` (RFC 3986 §3.2.2), without the final dot of a full name.
+fn without_port(host: &[u8]) -> Result<&str, BadHost> {
+    let host = std::str::from_utf8(host).map_err(|_| BadHost)?;
+    let (name, port) = match host.find(']') {
+        Some(end) => host.split_at(end + 1),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    let fields = head.headers.get_all(HOST).iter().count();
-    let may_lack_it = head.version < Version::HTTP_11;
-    if let (Ok(host), true) = (
-        HeaderValue::from_str(authority.as_str()),
-        fields == 1 || fields == 0 && may_lack_it,
-    ) {
-        head.headers.insert(HOST, host);
+    let port_is_digits = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|digit| digit.is_ascii_digit()),
+        None => port.is_empty(),
+    };
+    let is_valid = match name.strip_prefix('[') {
+        Some(literal) => is_ip_literal(literal),
+        None => is_name(name.as_bytes()),
+    };
+    match is_valid && port_is_digits {
+        true => Ok(name.strip_suffix('.').unwrap_or(name)),
+        false => Err(BadHost),
     }
 }
 
-/// The host of `host[:port]`, without the final dot of a full name.
-fn without_port(host: &str) -> Result<&str, BadHost> {
-    let (name, port) = match host.strip_prefix('[') {
-        Some(rest) => {
-            let (_, after) = rest.split_once(']').ok_or(BadHost)?;
-            (&host[..host.len() - after.len()], after.strip_prefix(':'))
-        }
-        None => match host.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (host, None),
-        },
-    };
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=[]:".contains(&byte);
-    let port_is_digits = port.is_none_or(|port| port.bytes().all(|digit| digit.is_ascii_digit()));
-    if !name.bytes().all(is_name) || !port_is_digits {
-        return Err(BadHost);
+fn is_ip_literal(literal: &str) -> bool {
+    let address = literal.strip_suffix(']');
+    address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// `reg-name`: what it may hold beside escapes, `:` and brackets left to the other forms.
+fn is_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = match byte {
+            b'%' => match after {
+                [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                    after
+                }
+                _ => return false,
+            },
+            byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => after,
+            _ => return false,
+        };
     }
-    Ok(name.strip_suffix('.').unwrap_or(name))
+    true
 }
 
 #[cfg(test)]
@@ -137,14 +151,17 @@ mod tests {
             ("[::1]", "[::1]"),
             ("", ""),
         ] {
-            assert_eq!(without_port(host).unwrap(), name, "{host}");
+            assert_eq!(without_port(host.as_bytes()).unwrap(), name, "{host}");
         }
     }
 
     #[test]
     fn what_is_no_host_is_refused() {
-        for host in ["a b", "a/b", "a:b", "a@b", "[::1", "a:80:80", "é"] {
-            assert!(without_port(host).is_err(), "{host}");
+        for host in [
+            "a b", "a/b", "a:b", "a@b", "[::1", "[::1]a", "[a]", "::1]", "a:80:80", "a%zz", "a%4",
+            "é",
+        ] {
+            assert!(without_port(host.as_bytes()).is_err(), "{host}");
         }
     }
 }

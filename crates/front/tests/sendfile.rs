@@ -1,19 +1,21 @@
-//! Large files over real connections: hyper on top, `sendfile` underneath.
+//! Files over real connections: a whole front, without an application.
 
 #![allow(clippy::unwrap_used)] // a failed step is a failed test
 
-use std::convert::Infallible;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use appliance_front::files::{Cache, Folder, SendfileStream};
-use appliance_project::model::{Files, Immutable};
-use http::Request;
-use hyper::service::service_fn;
+use appliance_front::Front;
+use appliance_gateway::{Gateway, GatewayError, Incomplete, Reply, Request};
+use appliance_project::Sources;
+use bytes::Bytes;
+use http_body::Frame;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 const LARGE: usize = 20 << 20;
 
@@ -26,40 +28,58 @@ fn contents(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-async fn serve(dir: &TempDir, by_sendfile: bool) -> SocketAddr {
-    let files = Files {
-        root: dir.path().to_owned(),
-        fallback: None,
-        index: Vec::new(),
-        immutable: Immutable::Hashed,
-    };
-    let folder = Arc::new(Folder::new(&files, "/", false, Arc::new(Cache::default())));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((tcp, _)) = listener.accept().await {
-            tokio::spawn(connection(tcp, folder.clone(), by_sendfile));
-        }
-    });
-    address
+/// No application.
+struct Nobody;
+
+impl Gateway for Nobody {
+    type Body = NoBody;
+
+    fn call(
+        &self,
+        _: Request,
+    ) -> impl Future<Output = Result<Reply<NoBody>, GatewayError>> + Send + use<> {
+        std::future::ready(Err(GatewayError::Failed))
+    }
 }
 
-async fn connection(tcp: TcpStream, folder: Arc<Folder>, by_sendfile: bool) {
-    let stream = SendfileStream::new(tcp);
-    let sendfile = by_sendfile.then(|| stream.token());
-    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let folder = folder.clone();
-        async move {
-            let (head, _) = request.into_parts();
-            let below = head.uri.path().to_owned();
-            Ok::<_, Infallible>(folder.reply(&head, &below, sendfile).await)
-        }
-    });
-    // An error is what the truncated file is to end in; the client's side is what counts.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .writev(true)
-        .serve_connection(stream, service)
-        .await;
+/// The body of what is never answered.
+enum NoBody {}
+
+impl http_body::Body for NoBody {
+    type Data = Bytes;
+    type Error = Incomplete;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
+        match *self {}
+    }
+}
+
+/// A front for the files in `dir`.
+fn serve(dir: &TempDir) -> SocketAddr {
+    let file = dir.path().join("project.toml");
+    let site = "[[site]]\nlisten = \"127.0.0.1:0\"\n[site.routes]\n\"/\" = { files = \".\" }\n";
+    fs::write(&file, site).unwrap();
+    let sources = Sources {
+        file,
+        environment: Vec::new(),
+        overrides: Vec::new(),
+    };
+    let project = appliance_project::load(&sources).unwrap().project;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let listeners = vec![(project.sites[0].listen[0], listener)];
+    let front = Front::new(&project, Nobody, || ());
+    let never = std::future::pending();
+    tokio::spawn(appliance_front::serve(
+        front,
+        listeners,
+        never,
+        Duration::ZERO,
+    ));
+    address
 }
 
 async fn ask(stream: &mut TcpStream, path: &str, fields: &str) {
@@ -76,7 +96,7 @@ async fn content_length(stream: &mut TcpStream) -> usize {
     let head = String::from_utf8(head).unwrap();
     let field = head
         .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
+        .find_map(|line| line.strip_prefix("Content-Length: "))
         .unwrap();
     field.parse().unwrap()
 }
@@ -88,7 +108,7 @@ async fn answer(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn files_of_every_size_arrive_whole_with_and_without_sendfile() {
+async fn files_of_every_size_arrive_whole() {
     let dir = tempfile::tempdir().unwrap();
     let all = contents(1, LARGE);
     let sizes = [
@@ -105,28 +125,14 @@ async fn files_of_every_size_arrive_whole_with_and_without_sendfile() {
     for size in sizes {
         fs::write(dir.path().join(size.to_string()), &all[..size]).unwrap();
     }
-    for by_sendfile in [true, false] {
-        let mut stream = TcpStream::connect(serve(&dir, by_sendfile).await)
-            .await
-            .unwrap();
-        for size in sizes {
-            ask(&mut stream, &format!("/{size}"), "").await;
-            assert!(
-                answer(&mut stream).await == all[..size],
-                "{size} {by_sendfile}"
-            );
-        }
-        ask(
-            &mut stream,
-            &format!("/{LARGE}"),
-            "range: bytes=1234567-9876543\r\n",
-        )
-        .await;
-        assert!(
-            answer(&mut stream).await == all[1_234_567..=9_876_543],
-            "{by_sendfile}"
-        );
+    let mut stream = TcpStream::connect(serve(&dir)).await.unwrap();
+    for size in sizes {
+        ask(&mut stream, &format!("/{size}"), "").await;
+        assert!(answer(&mut stream).await == all[..size], "{size}");
     }
+    let range = "range: bytes=1234567-9876543\r\n";
+    ask(&mut stream, &format!("/{LARGE}"), range).await;
+    assert!(answer(&mut stream).await == all[1_234_567..=9_876_543]);
 }
 
 #[tokio::test]
@@ -135,7 +141,7 @@ async fn pipelined_answers_keep_their_order() {
     let (small, large) = (contents(1, 3000), contents(2, 5 << 20));
     fs::write(dir.path().join("small"), &small).unwrap();
     fs::write(dir.path().join("large"), &large).unwrap();
-    let mut stream = TcpStream::connect(serve(&dir, true).await).await.unwrap();
+    let mut stream = TcpStream::connect(serve(&dir)).await.unwrap();
     for path in ["/small", "/large", "/small", "/large", "/small"] {
         ask(&mut stream, path, "").await;
     }
@@ -154,7 +160,7 @@ async fn connections_side_by_side_get_each_their_own_file() {
         )
         .unwrap();
     }
-    let address = serve(&dir, true).await;
+    let address = serve(&dir);
     let downloads = (0..24).map(|number| {
         tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
@@ -174,37 +180,31 @@ async fn connections_side_by_side_get_each_their_own_file() {
 
 #[tokio::test]
 async fn a_file_truncated_while_it_is_sent_ends_the_connection() {
-    for by_sendfile in [true, false] {
-        let dir = tempfile::tempdir().unwrap();
-        let all = contents(3, LARGE);
-        fs::write(dir.path().join("large"), &all).unwrap();
-        let address = serve(&dir, by_sendfile).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        ask(&mut stream, "/large", "").await;
-        assert_eq!(content_length(&mut stream).await, LARGE);
-        let mut first = vec![0; 1 << 20];
-        stream.read_exact(&mut first).await.unwrap();
-        File::options()
-            .write(true)
-            .open(dir.path().join("large"))
-            .unwrap()
-            .set_len(1000)
-            .unwrap();
-        let mut rest = Vec::new();
-        // The end may come as a reset.
-        let _ = stream.read_to_end(&mut rest).await;
-        // What waits in the socket are the file's own pages, which truncation may clear: only
-        // what was read before is compared. The client must learn that something is missing.
-        assert!(first == all[..first.len()]);
-        assert!(
-            first.len() + rest.len() < LARGE,
-            "{by_sendfile}: {}",
-            rest.len()
-        );
-        let mut next = TcpStream::connect(address).await.unwrap();
-        ask(&mut next, "/large", "").await;
-        assert!(answer(&mut next).await == all[..1000]);
-    }
+    let dir = tempfile::tempdir().unwrap();
+    let all = contents(3, LARGE);
+    fs::write(dir.path().join("large"), &all).unwrap();
+    let address = serve(&dir);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    ask(&mut stream, "/large", "").await;
+    assert_eq!(content_length(&mut stream).await, LARGE);
+    let mut first = vec![0; 1 << 20];
+    stream.read_exact(&mut first).await.unwrap();
+    File::options()
+        .write(true)
+        .open(dir.path().join("large"))
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
+    let mut rest = Vec::new();
+    // The end may come as a reset.
+    let _ = stream.read_to_end(&mut rest).await;
+    // What waits in the socket are the file's own pages, which truncation may clear: only
+    // what was read before is compared. The client must learn that something is missing.
+    assert!(first == all[..first.len()]);
+    assert!(first.len() + rest.len() < LARGE, "{}", rest.len());
+    let mut next = TcpStream::connect(address).await.unwrap();
+    ask(&mut next, "/large", "").await;
+    assert!(answer(&mut next).await == all[..1000]);
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn clients_that_leave_give_their_places_back() {
     let dir = tempfile::tempdir().unwrap();
     let all = contents(4, LARGE);
     fs::write(dir.path().join("large"), &all).unwrap();
-    let address = serve(&dir, true).await;
+    let address = serve(&dir);
     for _ in 0..50 {
         let mut stream = TcpStream::connect(address).await.unwrap();
         ask(&mut stream, "/large", "").await;

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::future::Future;
 use std::net::SocketAddr;
 
+use appliance_message::{Head, ResponseHead};
 use bytes::Bytes;
-use http::request::Parts;
 
 /// Answers the requests of `wsgi` routes.
 pub trait Gateway: Send + Sync + 'static {
@@ -35,13 +35,15 @@ pub trait Gateway: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Request {
     /// Method, target, version, header fields, as received.
-    pub head: Parts,
+    pub head: Head,
     /// The whole body.
     pub body: RequestBody,
-    /// The client.
+    /// The client; port 0 where a proxy names an address alone.
     pub peer: SocketAddr,
     /// Where it connected to.
     pub local: SocketAddr,
+    /// Whether it used TLS, as far as a trusted proxy says.
+    pub is_https: bool,
     /// Unique to this request within the server; in every log line about it.
     pub id: RequestId,
 }
@@ -89,15 +91,10 @@ impl RequestBody {
 #[derive(Debug)]
 pub struct Reply<B> {
     /// Status and header fields, checked.
-    pub head: http::response::Parts,
+    pub head: ResponseHead,
     /// What follows.
     pub body: ReplyBody<B>,
 }
-
-/// The application's own reason phrase, where it differs from the status code's usual one: an
-/// extension of [`Reply::head`].
-#[derive(Debug, Clone)]
-pub struct Reason(pub Bytes);
 
 /// The two kinds of bodies an application sends.
 #[derive(Debug)]

@@ -159,9 +159,9 @@ pub(crate) static SERVER: Section = Section {
         key("keep_alive_timeout", CLOCK, Default::Toml("\"75s\""), "How long a connection may stay open between two requests.")
             .nginx(&["keepalive_timeout"])
             .uwsgi(&["http-keepalive"]),
-        key("connections", CONNECTIONS, Default::Toml("16384"), "Open connections, per worker. With as many, new ones wait until one ends.")
+        key("connections", CONNECTIONS, Default::Toml("16384"), "Open connections, per worker. With as many, the one that has idled longest is closed for a new one; while none is idle, new ones wait.")
             .nginx(&["worker_connections"]),
-        key("connections_per_address", CONNECTIONS, Default::Said("no bound"), "Open connections of one client's address, per worker. Further ones are closed at once. Clients behind one network address translator or proxy share theirs.")
+        key("connections_per_address", CONNECTIONS, Default::Said("no bound"), "Open connections of one client's address, per worker. Further ones are closed at once. Clients behind one network address translator share theirs; trusted proxies are not counted.")
             .nginx(&["limit_conn", "limit_conn_zone"]),
         key("requests_per_connection", Kind::Count(1, 1_000_000_000, false), Default::Said("no bound"), "Requests after which a connection is closed. 1: no connection is kept open.")
             .nginx(&["keepalive_requests"]),

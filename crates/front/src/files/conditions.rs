@@ -2,10 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{
-    self, HeaderMap, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
-    IF_UNMODIFIED_SINCE,
-};
+use appliance_message::{Head, Name};
 
 /// What the conditions ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,23 +25,24 @@ pub(super) struct Validators<'a> {
 }
 
 /// Evaluates the preconditions of a GET or HEAD.
-pub(super) fn evaluate(request: &HeaderMap, own: Validators<'_>) -> Verdict {
-    if request.contains_key(IF_MATCH) {
-        if !any_tag(request, IF_MATCH, |tag| tag == own.etag) {
+pub(super) fn evaluate(request: &Head, own: Validators<'_>) -> Verdict {
+    if request.has(Name::IfMatch) {
+        if !any_tag(request, Name::IfMatch, |tag| tag == own.etag) {
             return Verdict::Failed;
         }
-    } else if let (Some(since), Some(modified)) = (date(request, IF_UNMODIFIED_SINCE), own.modified)
+    } else if let (Some(since), Some(modified)) =
+        (date(request, Name::IfUnmodifiedSince), own.modified)
         && modified > since
     {
         return Verdict::Failed;
     }
-    let unchanged = if request.contains_key(IF_NONE_MATCH) {
+    let unchanged = if request.has(Name::IfNoneMatch) {
         // Weak comparison: a proxy that compressed the body has turned our tag into `W/"…"`.
-        any_tag(request, IF_NONE_MATCH, |tag| {
+        any_tag(request, Name::IfNoneMatch, |tag| {
             tag.strip_prefix(b"W/").unwrap_or(tag) == own.etag
         })
     } else {
-        matches!((date(request, IF_MODIFIED_SINCE), own.modified),
+        matches!((date(request, Name::IfModifiedSince), own.modified),
             (Some(since), Some(modified)) if modified <= since)
     };
     if unchanged {
@@ -56,17 +54,17 @@ pub(super) fn evaluate(request: &HeaderMap, own: Validators<'_>) -> Verdict {
 
 /// Whether a `Range` may be honoured: there is no `If-Range`, or it names exactly this
 /// representation. A date is only taken if it is the very `Last-Modified` (RFC 9110 §13.1.5).
-pub(super) fn range_applies(request: &HeaderMap, own: Validators<'_>) -> bool {
-    let Some(condition) = request.get(IF_RANGE) else {
+pub(super) fn range_applies(request: &Head, own: Validators<'_>) -> bool {
+    let Some(condition) = request.get(Name::IfRange) else {
         return true;
     };
-    condition.as_bytes() == own.etag
-        || matches!((date(request, IF_RANGE), own.modified),
+    condition == own.etag
+        || matches!((date(request, Name::IfRange), own.modified),
             (Some(since), Some(modified)) if modified == since)
 }
 
-fn date(request: &HeaderMap, name: HeaderName) -> Option<u64> {
-    let date = httpdate::parse_http_date(request.get(name)?.to_str().ok()?).ok()?;
+fn date(request: &Head, name: Name) -> Option<u64> {
+    let date = httpdate::parse_http_date(std::str::from_utf8(request.get(name)?).ok()?).ok()?;
     date.duration_since(SystemTime::UNIX_EPOCH)
         .ok()
         .as_ref()
@@ -75,9 +73,9 @@ fn date(request: &HeaderMap, name: HeaderName) -> Option<u64> {
 
 /// Whether one tag of the list fulfils `wanted`; `*` always does, since the file exists. Tags may
 /// hold commas, so this goes from quote to quote.
-fn any_tag(request: &HeaderMap, name: header::HeaderName, wanted: impl Fn(&[u8]) -> bool) -> bool {
-    request.get_all(name).iter().any(|value| {
-        let mut rest = value.as_bytes().trim_ascii();
+fn any_tag(request: &Head, name: Name, wanted: impl Fn(&[u8]) -> bool) -> bool {
+    request.all(name).any(|value| {
+        let mut rest = value;
         if rest == b"*" {
             return true;
         }
@@ -104,7 +102,7 @@ fn any_tag(request: &HeaderMap, name: header::HeaderName, wanted: impl Fn(&[u8])
 mod tests {
     use super::Verdict::{Failed, NotModified, Proceed};
     use super::*;
-    use http::HeaderValue;
+    use crate::test_request::request;
 
     const OLDER: &str = "Sat, 01 Jan 2000 00:00:00 GMT";
     const SAME: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
@@ -113,14 +111,6 @@ mod tests {
         etag: b"\"a,b\"",
         modified: Some(1_000_000_000),
     };
-
-    fn request(fields: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in fields {
-            map.append(*name, HeaderValue::from_static(value));
-        }
-        map
-    }
 
     #[test]
     fn preconditions_follow_the_standards_order() {
@@ -172,7 +162,7 @@ mod tests {
             (&[("if-unmodified-since", SAME)], Proceed),
             (&[("if-unmodified-since", "nonsense")], Proceed),
         ] {
-            assert_eq!(evaluate(&request(fields), OWN), expected, "{fields:?}");
+            assert_eq!(evaluate(&request("/", fields), OWN), expected, "{fields:?}");
         }
     }
 
@@ -188,11 +178,11 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(
-                range_applies(&request(&[("if-range", field)]), OWN),
+                range_applies(&request("/", &[("if-range", field)]), OWN),
                 applies,
                 "{field}"
             );
         }
-        assert!(range_applies(&HeaderMap::new(), OWN));
+        assert!(range_applies(&request("/", &[]), OWN));
     }
 }

@@ -1,7 +1,6 @@
 //! Which precompressed neighbour a client takes (RFC 9110 §12.5.3).
 
-use http::HeaderMap;
-use http::header::ACCEPT_ENCODING;
+use appliance_message::{Head, Name};
 
 /// The codings whose neighbours are looked for, best first.
 pub(super) const CODINGS: [Coding; 3] = [
@@ -31,7 +30,7 @@ pub(super) struct Coding {
 /// Picks one of `offered`: the one the client likes best, on a tie the first. `None` is the
 /// original, which is also the answer for a client that refuses everything (a 406 helps nobody).
 pub(super) fn negotiate(
-    request: &HeaderMap,
+    request: &Head,
     offered: impl Iterator<Item = &'static Coding>,
 ) -> Option<&'static Coding> {
     let mut best = None;
@@ -49,7 +48,7 @@ pub(super) fn negotiate(
     }
 }
 
-fn weight(request: &HeaderMap, name: &str) -> Option<u16> {
+fn weight(request: &Head, name: &str) -> Option<u16> {
     // RFC 9110 §8.4.1.3: x-gzip is gzip.
     let alias = if name == "gzip" { "x-gzip" } else { name };
     explicit_weight(request, name)
@@ -58,11 +57,10 @@ fn weight(request: &HeaderMap, name: &str) -> Option<u16> {
 }
 
 /// The coding's own entry, in thousandths.
-fn explicit_weight(request: &HeaderMap, name: &str) -> Option<u16> {
+fn explicit_weight(request: &Head, name: &str) -> Option<u16> {
     request
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+        .all(Name::AcceptEncoding)
+        .filter_map(|value| std::str::from_utf8(value).ok())
         .flat_map(|value| value.split(','))
         .find_map(|entry| {
             let (coding, parameters) = entry.split_once(';').unwrap_or((entry, ""));
@@ -91,11 +89,10 @@ fn quality(parameters: &str) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use crate::test_request::request;
 
     fn pick(accept: &'static str, suffixes: &str) -> &'static str {
-        let mut request = HeaderMap::new();
-        request.insert(ACCEPT_ENCODING, HeaderValue::from_static(accept));
+        let request = request("/", &[("accept-encoding", accept)]);
         let offered = CODINGS
             .iter()
             .filter(|coding| suffixes.contains(coding.suffix));
@@ -132,6 +129,6 @@ mod tests {
 
     #[test]
     fn without_the_field_the_original_is_sent() {
-        assert_eq!(negotiate(&HeaderMap::new(), CODINGS.iter()), None);
+        assert_eq!(negotiate(&request("/", &[]), CODINGS.iter()), None);
     }
 }

@@ -8,7 +8,7 @@
 //!    Not a `*/*` behind other types: that is axios (`application/json, text/plain, */*`) or an
 //!    image.
 
-use http::header::{ACCEPT, HeaderMap};
+use appliance_message::{Head, Name};
 
 use super::media_type::extension;
 
@@ -65,12 +65,12 @@ const ASSETS: &[&str] = &[
     "zst",
 ];
 
-/// Whether a GET or HEAD for `path`, which no file answers, is a navigation.
-pub(super) fn is_navigation(path: &str, request: &HeaderMap) -> bool {
-    if ASSETS.contains(&extension(path.as_bytes()).as_str()) {
+/// Whether a GET or HEAD which no file answers is a navigation.
+pub(super) fn is_navigation(request: &Head) -> bool {
+    if ASSETS.contains(&extension(request.path()).as_str()) {
         return false;
     }
-    match request.get("sec-fetch-dest").map(|value| value.as_bytes()) {
+    match request.get(Name::SecFetchDest) {
         Some(b"document" | b"iframe" | b"frame" | b"fencedframe" | b"nested-document") => true,
         Some(b"empty") => names_html(request),
         Some(_) => false,
@@ -78,11 +78,10 @@ pub(super) fn is_navigation(path: &str, request: &HeaderMap) -> bool {
     }
 }
 
-fn names_html(request: &HeaderMap) -> bool {
+fn names_html(request: &Head) -> bool {
     request
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+        .all(Name::Accept)
+        .filter_map(|value| std::str::from_utf8(value).ok())
         .any(|value| {
             value.split(',').any(|range| {
                 let essence = range.split(';').next().unwrap_or(range).trim();
@@ -92,17 +91,14 @@ fn names_html(request: &HeaderMap) -> bool {
         })
 }
 
-fn accepts_all(request: &HeaderMap) -> bool {
-    request
-        .get_all(ACCEPT)
-        .iter()
-        .all(|value| value.as_bytes().trim_ascii() == b"*/*")
+fn accepts_all(request: &Head) -> bool {
+    request.all(Name::Accept).all(|value| value == b"*/*")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use crate::test_request::request;
 
     #[test]
     fn navigations_are_told_from_everything_else() {
@@ -132,14 +128,12 @@ mod tests {
             ("/data.json", None, None, false),
             ("/font.woff2", Some("*/*"), Some("font"), false),
         ] {
-            let mut request = HeaderMap::new();
-            for (name, value) in [("accept", accept), ("sec-fetch-dest", dest)] {
-                if let Some(value) = value {
-                    request.insert(name, HeaderValue::from_static(value));
-                }
-            }
+            let fields: Vec<_> = [("accept", accept), ("sec-fetch-dest", dest)]
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect();
             assert_eq!(
-                is_navigation(path, &request),
+                is_navigation(&request(path, &fields)),
                 expected,
                 "{path} {accept:?} {dest:?}"
             );

@@ -14,9 +14,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use appliance_message::Fields;
 use appliance_project::model::Immutable;
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
 
 use super::conditions::Validators;
 use super::encoding::{CODINGS, Coding};
@@ -82,8 +82,11 @@ type Stamps = [Option<Stamp>; 1 + CODINGS.len()];
 pub(super) struct Variant {
     /// None: the original.
     pub(super) coding: Option<&'static Coding>,
-    /// The fields of a 200.
-    pub(super) fields: HeaderMap,
+    /// The fields of a 200, ready to be sent.
+    pub(super) fields: Fields,
+    /// The fields of a 304 (RFC 9110 §15.4.5).
+    pub(super) fields_of_304: Fields,
+    etag: String,
     /// Its bytes.
     pub(super) content: Content,
     /// How many.
@@ -115,23 +118,37 @@ impl Entry {
 }
 
 impl Variant {
-    /// The open file, if it still holds what is in memory: others write into it at will.
-    pub(super) fn open_file(&self) -> Option<&Arc<File>> {
-        match &self.content {
-            Content::Memory(_, Some(file)) => kind(file)
-                .is_ok_and(|kind| kind == Kind::File(self.stamp))
-                .then_some(file),
-            _ => None,
+    /// `varies`: there are representations in other codings.
+    fn prepare_fields(&mut self, name: &[u8], immutable: Immutable, varies: bool) {
+        let media_type = media_type(name);
+        let mut fields = Fields::default();
+        fields.add("ETag", &self.etag);
+        fields.add(
+            "Cache-Control",
+            cache_control(name, media_type.as_bytes(), immutable),
+        );
+        if varies {
+            fields.add("Vary", "Accept-Encoding");
         }
+        self.fields_of_304 = fields.clone();
+        self.fields_of_304.share();
+        if let Some(seconds) = self.modified {
+            let date = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            fields.add("Last-Modified", httpdate::fmt_http_date(date));
+        }
+        if let Some(coding) = self.coding {
+            fields.add("Content-Encoding", coding.name);
+        }
+        fields.add("Content-Type", media_type.as_bytes());
+        fields.add("Accept-Ranges", "bytes");
+        fields.add("X-Content-Type-Options", "nosniff");
+        fields.share();
+        self.fields = fields;
     }
 
     pub(super) fn validators(&self) -> Validators<'_> {
-        let etag = self
-            .fields
-            .get(header::ETAG)
-            .map_or(&b""[..], HeaderValue::as_bytes);
         Validators {
-            etag,
+            etag: self.etag.as_bytes(),
             modified: self.modified,
         }
     }
@@ -222,11 +239,9 @@ impl Source {
                 variants.extend(loaded?);
             }
         }
-        if variants.len() > 1 {
-            for variant in &mut variants {
-                let vary = HeaderValue::from_static("accept-encoding");
-                variant.fields.insert(header::VARY, vary);
-            }
+        let varies = variants.len() > 1;
+        for variant in &mut variants {
+            variant.prepare_fields(&name, self.immutable, varies);
         }
         let settled = stamps.iter().flatten().all(is_settled);
         let entry = Entry {
@@ -264,55 +279,18 @@ impl Source {
             let (seconds, nanos) = stamp.modified;
             (Content::Disk, stamp.len, format!("{seconds:x}.{nanos:x}"))
         };
-        let modified = last_modified(stamp.modified.0);
-        let fields = self.fields(name, coding, len, &etag, modified);
-        Ok(Some(Variant {
-            coding,
-            fields,
-            content,
-            len,
-            modified,
-            stamp,
-        }))
-    }
-
-    fn fields(
-        &self,
-        name: &[u8],
-        coding: Option<&Coding>,
-        len: u64,
-        etag: &str,
-        modified: Option<u64>,
-    ) -> HeaderMap {
-        let media_type = media_type(name);
-        let cache = cache_control(name, media_type.as_bytes(), self.immutable);
-        let mut fields = HeaderMap::with_capacity(9);
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
         // Each representation has its own (RFC 9110 §8.8.3.3).
         let suffix = coding.map_or("", |coding| coding.suffix);
-        if let Ok(etag) = HeaderValue::try_from(format!("\"{etag}-{len:x}{suffix}\"")) {
-            fields.insert(header::ETAG, etag);
-        }
-        if let Some(seconds) = modified {
-            let date = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(date)) {
-                fields.insert(header::LAST_MODIFIED, date);
-            }
-        }
-        if let Some(coding) = coding {
-            fields.insert(
-                header::CONTENT_ENCODING,
-                HeaderValue::from_static(coding.name),
-            );
-        }
-        fields.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-        fields.insert(header::CONTENT_TYPE, media_type);
-        fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        fields.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
-        fields
+        Ok(Some(Variant {
+            coding,
+            fields: Fields::default(),
+            fields_of_304: Fields::default(),
+            etag: format!("\"{etag}-{len:x}{suffix}\""),
+            content,
+            len,
+            modified: last_modified(stamp.modified.0),
+            stamp,
+        }))
     }
 }
 

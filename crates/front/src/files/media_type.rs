@@ -1,6 +1,6 @@
 //! File name → `Content-Type`.
 
-use http::HeaderValue;
+use std::borrow::Cow;
 
 /// Where `mime_guess` is silent or differs from what browsers and today's registrations ask for.
 const OURS: &[(&str, &str)] = &[
@@ -27,7 +27,7 @@ const OURS: &[(&str, &str)] = &[
 
 /// The type by the name's extension; `application/octet-stream` for names without a known one.
 /// Text carries its charset, which for a file of the web is UTF-8.
-pub(super) fn media_type(name: &[u8]) -> HeaderValue {
+pub(super) fn media_type(name: &[u8]) -> Cow<'static, str> {
     let extension = extension(name);
     let essence = OURS
         .iter()
@@ -35,12 +35,10 @@ pub(super) fn media_type(name: &[u8]) -> HeaderValue {
         .map(|(_, essence)| *essence)
         .or_else(|| mime_guess::from_ext(&extension).first_raw())
         .unwrap_or("application/octet-stream");
-    if !is_text(essence) {
-        return HeaderValue::from_static(essence);
+    match is_text(essence) {
+        true => format!("{essence}; charset=utf-8").into(),
+        false => essence.into(),
     }
-    // Types are ASCII: this cannot fail; were it to, the type without its charset is right too.
-    HeaderValue::try_from(format!("{essence}; charset=utf-8"))
-        .unwrap_or(HeaderValue::from_static(essence))
 }
 
 /// In lower case, without the dot; empty if there is none.

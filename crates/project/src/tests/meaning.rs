@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::fixture::Shop;
-use crate::model::{Forwarded, Immutable, LogLevel, Pattern, Target};
+use crate::model::{Forwarded, Immutable, LogLevel, Pattern, Recycling, Target};
 use crate::{Colour, Loaded, Network, Sources, load, show};
 
 fn loaded(shop: &Shop, text: &str) -> Loaded {
@@ -312,7 +312,7 @@ fn show_names_the_layer_of_each_setting_and_hides_secrets() {
         "python.queue = 7 # environment APPLIANCE_PYTHON__QUEUE",
         r#"site.0.body_limit = "1MB" # --set"#,
         r#"site.0.routes."/".immutable = "hashed" # default"#,
-        r#"site.0.routes."/api".wsgi = true # project.toml:41"#,
+        r#"site.0.routes."/api".wsgi = true # project.toml:48"#,
     ] {
         assert!(
             lines.contains(&line.to_owned()),

@@ -1,0 +1,357 @@
+//! A client's socket: what has been read and not used, and how bytes go out.
+//!
+//! All connections of a worker read into one buffer, so that one that idles owns none.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use appliance_message::{Head, Limits, Refusal, parse};
+use bytes::{Buf, BytesMut};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::connections::{Order, Phase, Status};
+use crate::proxy_protocol::{self, Header};
+use crate::request_body::BodyError;
+use crate::sendfile::{send_more, sendfile};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
+/// Bytes of further requests that are read while one is answered.
+const READ_AHEAD_BYTES: usize = 64 << 10;
+/// Bytes of a file after which a connection lets the others of its thread go first.
+const TURN_BYTES: u64 = 2 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+}
+
+pub(crate) struct Socket {
+    tcp: TcpStream,
+    unread: BytesMut,
+    /// How much of `unread` is known not to hold the end of a head.
+    seen: usize,
+    status: Arc<Status>,
+    send_ticks: u32,
+    /// Something of the current response has been sent.
+    has_begun: bool,
+}
+
+/// How the wait for a request's head ended.
+pub(crate) enum NextHead {
+    Head(Head),
+    /// No request, but bytes; perhaps such as begin like a HEAD request.
+    Refused {
+        refusal: Refusal,
+        is_head: bool,
+    },
+    /// A head that did not come to its end in time.
+    TimedOut,
+    /// The client has closed its side, or left.
+    End,
+}
+
+impl Socket {
+    pub(crate) fn new(tcp: TcpStream, status: Arc<Status>) -> Self {
+        Socket {
+            tcp,
+            unread: BytesMut::new(),
+            seen: 0,
+            status,
+            send_ticks: 0,
+            has_begun: false,
+        }
+    }
+
+    /// How many ticks the client may take nothing of what is sent.
+    pub(crate) fn set_send_ticks(&mut self, ticks: u32) {
+        self.send_ticks = ticks;
+    }
+
+    /// Reads up to the end of a head. The phase becomes `ReadingHead` with its first byte.
+    pub(crate) fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        limits: Limits,
+        head_ticks: u32,
+    ) -> Poll<NextHead> {
+        if self.status.order() == Order::TimeOut {
+            return Poll::Ready(NextHead::TimedOut);
+        }
+        loop {
+            if self.seen < self.unread.len() {
+                if self.status.phase() == Phase::Idle {
+                    self.status.enter(Phase::ReadingHead, head_ticks);
+                }
+                match parse(&self.unread, &mut self.seen, limits) {
+                    Ok(Some((head, len))) => {
+                        self.unread.advance(len);
+                        self.forget_if_empty();
+                        return Poll::Ready(NextHead::Head(head));
+                    }
+                    Ok(None) => self.seen = self.unread.len(),
+                    Err(refusal) => return Poll::Ready(self.refused(refusal)),
+                }
+            }
+            let found = ready!(self.poll_read(context, |socket, bytes| {
+                // The usual case: a whole head at once, which is never copied into `unread`.
+                if socket.unread.is_empty()
+                    && let Ok(Some((head, len))) = parse(bytes, &mut 0, limits)
+                {
+                    socket.unread.extend_from_slice(&bytes[len..]);
+                    return Some(head);
+                }
+                socket.unread.extend_from_slice(bytes);
+                None
+            }));
+            match found {
+                Ok(Some(Some(head))) => return Poll::Ready(NextHead::Head(head)),
+                Ok(Some(None)) => {}
+                Ok(None) if !self.unread.is_empty() => {
+                    return Poll::Ready(self.refused(Refusal::UNFINISHED));
+                }
+                Ok(None) | Err(_) => return Poll::Ready(NextHead::End),
+            }
+        }
+    }
+
+    /// Reads the header of the PROXY protocol; none if there is another beginning, or none in time.
+    pub(crate) async fn proxy_header(&mut self) -> Option<Header> {
+        poll_fn(|context| {
+            loop {
+                if self.status.order() >= Order::Leave {
+                    return Poll::Ready(None);
+                }
+                match proxy_protocol::parse(&self.unread) {
+                    Ok(Some((header, len))) => {
+                        self.unread.advance(len);
+                        self.forget_if_empty();
+                        return Poll::Ready(Some(header));
+                    }
+                    Ok(None) => {}
+                    Err(_) => return Poll::Ready(None),
+                }
+                let read = ready!(self.poll_read(context, |socket, bytes| {
+                    socket.unread.extend_from_slice(bytes);
+                }));
+                if !matches!(read, Ok(Some(()))) {
+                    return Poll::Ready(None);
+                }
+            }
+        })
+        .await
+    }
+
+    fn refused(&self, refusal: Refusal) -> NextHead {
+        NextHead::Refused {
+            refusal,
+            is_head: self.unread.starts_with(b"HEAD "),
+        }
+    }
+
+    /// Reads once and hands the bytes over; none at the client's end.
+    fn poll_read<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        take: impl FnOnce(&mut Self, &[u8]) -> T,
+    ) -> Poll<io::Result<Option<T>>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut self.tcp).poll_read(context, &mut buffer))?;
+            let bytes = buffer.filled();
+            Poll::Ready(Ok(match bytes {
+                [] => None,
+                bytes => Some(take(self, bytes)),
+            }))
+        })
+    }
+
+    /// Waits for bytes of a body, and lends what is there: `use_bytes` says how many it used.
+    pub(crate) async fn body_bytes<T>(
+        &mut self,
+        mut use_bytes: impl FnMut(&[u8]) -> (T, usize),
+    ) -> Result<T, BodyError> {
+        if !self.unread.is_empty() {
+            let (result, used) = use_bytes(&self.unread);
+            self.unread.advance(used);
+            self.forget_if_empty();
+            return Ok(result);
+        }
+        poll_fn(|context| {
+            if self.status.order() == Order::TimeOut {
+                return Poll::Ready(Err(BodyError::TimedOut));
+            }
+            let read = ready!(self.poll_read(context, |socket, bytes| {
+                socket.status.touch();
+                let (result, used) = use_bytes(bytes);
+                socket.unread.extend_from_slice(&bytes[used..]);
+                result
+            }));
+            Poll::Ready(read.ok().flatten().ok_or(BodyError::Left))
+        })
+        .await
+    }
+
+    fn forget_if_empty(&mut self) {
+        self.seen = 0;
+        if self.unread.is_empty() {
+            self.unread = BytesMut::new();
+        }
+    }
+
+    /// Whether the client has left, or closed its side, which is the same to us as it is to
+    /// nginx. Reads ahead to learn that; pending while nothing is known.
+    pub(crate) fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.unread.len() < READ_AHEAD_BYTES {
+            let read = ready!(self.poll_read(context, |socket, bytes| {
+                socket.unread.extend_from_slice(bytes);
+            }));
+            if !matches!(read, Ok(Some(()))) {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Whether there are bytes that nobody has used: read, or still with the kernel.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+            || matches!(
+                SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]),
+                Ok(1..)
+            )
+    }
+
+    /// Sends all of these slices, in order.
+    pub(crate) async fn send(&mut self, slices: [&[u8]; 3]) -> io::Result<()> {
+        let mut sent = 0;
+        let len: usize = slices.iter().map(|slice| slice.len()).sum();
+        while sent < len {
+            sent += poll_fn(|context| {
+                let result = if sent == 0 && slices[1].is_empty() && slices[2].is_empty() {
+                    Pin::new(&mut self.tcp).poll_write(context, slices[0])
+                } else {
+                    let rest = skip(slices, sent).map(IoSlice::new);
+                    Pin::new(&mut self.tcp).poll_write_vectored(context, &rest)
+                };
+                self.mind(result)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a head, then a part of a file.
+    pub(crate) async fn send_file(
+        &mut self,
+        head: &[u8],
+        file: &File,
+        mut offset: u64,
+        mut len: u64,
+    ) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < head.len() {
+            sent += self.write(|tcp| send_more(tcp, &head[sent..])).await?;
+        }
+        let mut in_turn = 0;
+        while len > 0 {
+            let sent = self.write(|tcp| sendfile(tcp, file, offset, len)).await? as u64;
+            if sent == 0 {
+                // The file is shorter than it was: what is missing cannot be sent.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            offset += sent;
+            len -= sent;
+            in_turn += sent;
+            if in_turn >= TURN_BYTES {
+                in_turn = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &mut self,
+        mut operation: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        poll_fn(|context| {
+            loop {
+                if self.tcp.poll_write_ready(context)?.is_pending() {
+                    return self.mind(Poll::Pending);
+                }
+                let result = self.tcp.try_io(Interest::WRITABLE, || operation(&self.tcp));
+                match result {
+                    Err(error) if is_transient(&error) => {}
+                    result => return self.mind(Poll::Ready(result)),
+                }
+            }
+        })
+        .await
+    }
+
+    /// A response is to be sent.
+    pub(crate) fn begin_response(&mut self) {
+        self.has_begun = false;
+    }
+
+    /// Whether something of the response has been sent.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Keeps the clock of the client's patience.
+    fn mind<T>(&mut self, result: Poll<T>) -> Poll<T> {
+        self.has_begun |= result.is_ready();
+        match (self.status.phase(), result.is_pending()) {
+            (Phase::Busy, true) => self.status.enter(Phase::Blocked, self.send_ticks),
+            (Phase::Blocked, false) => self.status.enter(Phase::Busy, 0),
+            _ => {}
+        }
+        result
+    }
+
+    /// Whatever is written from now on resets the connection, which the client sees.
+    pub(crate) fn will_reset(&self) {
+        let _ = SockRef::from(&self.tcp).set_linger(Some(std::time::Duration::ZERO));
+    }
+
+    /// Says that nothing more will be sent. Returns whether the client can still be heard.
+    pub(crate) fn shut(&self) -> bool {
+        SockRef::from(&self.tcp).shutdown(Shutdown::Write).is_ok()
+    }
+
+    /// Drops what the client sends, until it closes.
+    pub(crate) async fn drop_unread(&mut self) {
+        self.unread = BytesMut::new();
+        while let Ok(Some(())) =
+            poll_fn(|context| self.poll_read(context, |socket, _| socket.status.touch())).await
+        {
+        }
+    }
+}
+
+/// The slices without their first `sent` bytes.
+fn skip(slices: [&[u8]; 3], mut sent: usize) -> [&[u8]; 3] {
+    slices.map(|slice| {
+        let skipped = sent.min(slice.len());
+        sent -= skipped;
+        &slice[skipped..]
+    })
+}
+
+/// `WouldBlock` has cleared tokio's readiness: the next `poll_write_ready` waits.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
