@@ -50,7 +50,8 @@ impl Bounds {
             let over = self.memory_over();
             // Memory that is free already, in the heap, is no reason; nor is a moment's peak.
             match over {
-                Some(_) if !was_over => memory::trim(),
+                // It takes as long as there is much to look through, and the front cannot wait.
+                Some(_) if !was_over => drop(tokio::task::spawn_blocking(memory::trim)),
                 Some((bytes, limit)) => {
                     report(bytes, limit, began.elapsed());
                     replacement.ask(Reason::Memory);
