@@ -107,7 +107,7 @@ impl<G: Gateway> Connection<G> {
                     self.last_words(page, false).await;
                     return; // Who is that slow is not waited for any longer.
                 }
-                NextHead::End => After::Close,
+                NextHead::End => return,
             };
             match after {
                 After::Next => self.status.enter(Phase::Idle, self.front.keep_alive_ticks),
