@@ -114,14 +114,16 @@ fn an_exception_while_sending_cuts_the_connection() {
 
 #[test]
 fn a_process_that_ends_in_a_view_costs_its_own_requests() {
-    let site = Project::wsgi(ERRORS).start();
-    for path in ["/process-exit", "/process-abort"] {
+    for (path, cause) in [
+        ("/process-exit", "exit status 3"),
+        ("/process-abort", "SIGABRT"),
+    ] {
+        let site = Project::wsgi(ERRORS).start();
         let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n");
         assert_eq!(site.exchange(request), b"", "{path}");
         assert_eq!(site.get("/fine").text(), "fine", "after {path}");
+        site.wait_for_log(&format!("cause={cause} "));
     }
-    site.wait_for_log("cause=exit status 3 ");
-    site.wait_for_log("cause=SIGABRT ");
 }
 
 #[test]
