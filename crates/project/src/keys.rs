@@ -147,6 +147,9 @@ pub(crate) static SERVER: Section = Section {
         key("pidfile", Kind::Path, Default::Said("none"), "A file that holds the process id for as long as the server lives. Locked; one that a dead server left behind is taken over.")
             .nginx(&["pid"])
             .uwsgi(&["pidfile", "safe-pidfile"]),
+        key("admin", Kind::Text, Default::Said("none"), "An address, such as `\"127.0.0.1:9100\"`, at which the supervisor serves `/healthz`, `/readyz`, `/metrics` (Prometheus) and `/status` (JSON). For machines that may see them only: there is no password.")
+            .nginx(&["stub_status"])
+            .uwsgi(&["stats", "stats-server"]),
         key("log_level", Kind::Choice(&["error", "warn", "info", "debug"]), Default::Toml("\"info\""), "What is written to standard error.")
             .nginx(&["error_log"]),
         key("head_limit", Kind::Size(KB, MB), Default::Toml("\"64KB\""), "The request line and the header fields, together. A longer request line is answered 414, longer fields 431.")

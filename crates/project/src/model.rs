@@ -37,6 +37,8 @@ pub struct Server {
     pub control: Option<PathBuf>,
     /// `pidfile`: holds the process id while the server lives.
     pub pidfile: Option<PathBuf>,
+    /// `admin`: where health, metrics and status are served.
+    pub admin: Option<SocketAddr>,
     /// `log_level`: what is written to standard error. Default `info`.
     pub log_level: LogLevel,
     /// `head_limit`: bytes of a request's line and header fields, together. Default 64 KB; 1 KB

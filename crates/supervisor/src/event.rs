@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::oneshot;
+
 use crate::control::Reply;
 use crate::error::Halt;
 use crate::generation::Generation;
 use crate::process::{What, WorkerId};
-use crate::protocol::Request;
+use crate::protocol::{Request, Status};
 use crate::trial::Refused;
 
 /// Something happened.
@@ -18,6 +20,8 @@ pub(crate) enum Event {
     Prepared(Box<Result<Generation, Halt>>),
     /// A binary has rehearsed.
     Tried(PathBuf, Result<(), Refused>),
+    /// Somebody asked on the admin listener how it goes.
+    Looked(oneshot::Sender<Status>),
     /// Somebody asked over the control socket.
     Asked(Request, Reply),
 }

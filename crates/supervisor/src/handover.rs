@@ -84,6 +84,8 @@ pub(crate) struct HandedWorker {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HandedInstance {
     pub(crate) listener: RawFd,
+    #[serde(default)]
+    pub(crate) admin: Option<RawFd>,
     pub(crate) socket: PathBuf,
     pub(crate) lock: HandedLock,
     pub(crate) pidfile: Option<HandedLock>,
@@ -146,6 +148,7 @@ impl Handover {
         all.extend(self.workers.iter().map(|worker| worker.control));
         let instance = &self.instance;
         all.extend([instance.listener, instance.lock.file]);
+        all.extend(instance.admin);
         all.extend(instance.pidfile.as_ref().map(|pidfile| pidfile.file));
         all
     }

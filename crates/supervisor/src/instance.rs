@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -15,13 +16,16 @@ use appliance_project::Project;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::handover::{HandedInstance, HandedLock};
-use crate::{place, sys};
+use crate::listeners::BindError;
+use crate::{admin, place, sys};
 
 /// The one server of a project; its files go with it.
 #[derive(Debug)]
 pub(crate) struct Instance {
     /// Where requests come in.
     pub(crate) listener: UnixListener,
+    /// The admin listener.
+    pub(crate) admin: Option<TcpListener>,
     /// The socket's own file.
     socket: PathBuf,
     lock: LockFile,
@@ -51,9 +55,12 @@ impl Instance {
             Err(Refusal::System(source)) => return Err(control(source)),
         };
         let pidfile = take_pidfile(project)?;
+        let admin = project.server.admin.map(admin::bind).transpose();
+        let admin = admin.map_err(InstanceError::Admin)?;
         let listener = listen(&socket).map_err(control)?;
         Ok(Instance {
             listener,
+            admin,
             socket,
             lock,
             pidfile,
@@ -72,6 +79,7 @@ impl Instance {
         };
         Some(HandedInstance {
             listener: self.listener.as_raw_fd(),
+            admin: self.admin.as_ref().map(TcpListener::as_raw_fd),
             socket: self.socket.clone(),
             lock: handed(&self.lock)?,
             pidfile: self.pidfile.as_ref().and_then(handed),
@@ -88,6 +96,10 @@ impl Instance {
         };
         Ok(Instance {
             listener: sys::adopt(handed.listener)?.into(),
+            admin: match handed.admin {
+                Some(fd) => Some(sys::adopt(fd)?.into()),
+                None => None,
+            },
             socket: handed.socket.clone(),
             lock: adopted(&handed.lock)?,
             pidfile: handed.pidfile.as_ref().map(adopted).transpose()?,
@@ -273,6 +285,8 @@ pub enum InstanceError {
         /// Why.
         source: io::Error,
     },
+    /// `server.admin` cannot be listened on.
+    Admin(BindError),
     /// A live process has the pidfile.
     PidfileHeld {
         /// `server.pidfile`.
@@ -299,6 +313,7 @@ impl InstanceError {
     pub fn key(&self) -> &'static str {
         match self {
             InstanceError::Running { .. } | InstanceError::Control { .. } => "server.control",
+            InstanceError::Admin(_) => "server.admin",
             _ => "server.pidfile",
         }
     }
@@ -313,6 +328,7 @@ impl InstanceError {
                 "`server.control` says where it is: a folder this user may write to, in at most 107 bytes"
                     .to_owned()
             }
+            InstanceError::Admin(error) => return error.hint(),
             InstanceError::PidfileHeld { .. } => {
                 "each server needs a pidfile of its own".to_owned()
             }
@@ -338,6 +354,7 @@ impl fmt::Display for InstanceError {
                     path.display()
                 )
             }
+            InstanceError::Admin(error) => error.fmt(f),
             InstanceError::PidfileHeld { path, pid } => write!(
                 f,
                 "the pidfile `{}` belongs to process {pid}, which is running",

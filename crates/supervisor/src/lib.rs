@@ -1,6 +1,6 @@
 //! The life of processes: Python set-up, hooks, listening sockets, workers, signals.
 //!
-//! Knows neither HTTP nor Python objects. It executes the project's interpreter, hands it the
+//! Knows neither requests (but for its own admin listener) nor Python objects. It executes the project's interpreter, hands it the
 //! worker library and sockets as descriptors, and minds that it lives. A start, in order:
 //!
 //! 1. everything that workers need is made ready ([`generation`]);
@@ -38,6 +38,7 @@ use signals::Signals;
 use stage::Stage;
 use supervise::supervise;
 
+mod admin;
 mod client;
 mod control;
 mod error;
@@ -160,6 +161,9 @@ async fn become_worker(
 ) -> Result<Infallible, Halt> {
     let began = Instant::now();
     instance::leave_pidfile(&loaded.project)?;
+    if loaded.project.server.admin.is_some() {
+        tracing::warn!("there is no admin listener without a supervisor (`server.master`)");
+    }
     let mut stage = Stage::new(signals, Vec::new())?;
     let generation = Generation::first(loaded, library, &mut stage).await?;
     let command = generation.launcher.alone(&generation.listeners)?;

@@ -250,7 +250,7 @@ pub struct BindError {
 }
 
 impl BindError {
-    fn new(address: SocketAddr, source: io::Error) -> BindError {
+    pub(crate) fn new(address: SocketAddr, source: io::Error) -> BindError {
         let taken = source.kind() == io::ErrorKind::AddrInUse;
         let owner = if taken {
             port_owner::find(address)

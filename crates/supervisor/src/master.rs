@@ -193,6 +193,10 @@ impl Master {
             Event::Worker(id, What::Exited(exit)) => self.bury(id, exit),
             Event::Prepared(prepared) => self.roll_out_prepared(*prepared),
             Event::Tried(binary, result) => self.tried(binary, result),
+            Event::Looked(answer) => {
+                // Whoever has gone away does not need to know.
+                let _ = answer.send(self.status());
+            }
             Event::Asked(Request::Status, reply) => reply.send(&self.status().into()),
             Event::Asked(_, reply) => reply.failed(
                 3,

@@ -63,7 +63,8 @@ pub struct Status {
     pub pid: u32,
     /// The project file.
     pub project: PathBuf,
-    /// `starting`, `serving`, `reloading`, `upgrading` or `stopping`.
+    /// `starting`, `serving`, `reloading`, `upgrading`, `stopping`, or `failing`: no worker can run
+    /// the application.
     pub state: String,
     /// 1, and one more with each reload.
     pub generation: u64,

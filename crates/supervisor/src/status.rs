@@ -30,6 +30,16 @@ impl Status {
     }
 }
 
+impl Status {
+    /// Whether the application's requests would be answered by it.
+    pub(crate) fn is_ready(&self) -> bool {
+        const STAND_IN: usize = 0;
+        let mut workers = self.workers.iter();
+        let serves = workers.any(|worker| worker.worker != STAND_IN && worker.state == "serving");
+        serves && self.state != "stopping"
+    }
+}
+
 impl WorkerStatus {
     pub(crate) fn of(worker: &Worker) -> WorkerStatus {
         WorkerStatus {
@@ -61,6 +71,10 @@ pub(crate) async fn answer_while_preparing(
         match events.recv().await {
             Some(Event::Asked(Request::Status, reply)) => {
                 reply.send(&Status::starting(project, began).into());
+            }
+            Some(Event::Looked(answer)) => {
+                // Whoever has gone away does not need to know.
+                let _ = answer.send(Status::starting(project, began));
             }
             Some(Event::Asked(_, reply)) => reply.failed(3, "error: the server is starting\n"),
             Some(Event::Worker(..) | Event::Prepared(_) | Event::Tried(..)) => {}

@@ -25,7 +25,7 @@ use crate::listeners::Listeners;
 use crate::master::{Inherited, Leave, Master, Outcome};
 use crate::signals::Signals;
 use crate::stage::Stage;
-use crate::{Started, status, sys};
+use crate::{Started, admin, status, sys};
 
 pub(crate) async fn supervise(
     loaded: Loaded,
@@ -44,6 +44,9 @@ pub(crate) async fn supervise(
         farewells: farewells.clone(),
     };
     control.listen(&instance.listener)?;
+    if let Some(admin) = &instance.admin {
+        admin::serve(admin, reporter.clone())?;
+    }
     let served = async {
         let file = loaded.project.file.clone();
         let mut stage = Stage::new(&signals, Vec::new())?;
@@ -94,6 +97,9 @@ pub(crate) async fn resume(
         farewells: farewells.clone(),
     };
     control.listen(&instance.listener)?;
+    if let Some(admin) = &instance.admin {
+        admin::serve(admin, reporter.clone())?;
+    }
     let asked = handed.asked.iter().filter_map(|fd| Reply::adopt(*fd).ok());
     let asked: Vec<Reply> = asked.collect();
     let mut master = Master::adopt(sources, generation, (reporter, events), &handed)?;

@@ -1,5 +1,7 @@
 //! `[server]` and `[hooks]`.
 
+use std::net::SocketAddr;
+
 use crate::fault::Fault;
 use crate::key_path::quoted;
 use crate::model::{Forwarded, Hooks, LogLevel, Server};
@@ -15,6 +17,7 @@ impl Check<'_, '_> {
         let stop_timeout = self.reader.duration(table, "stop_timeout");
         let control = optional(table, "control", || Some(self.path(table, "control")?.0));
         let pidfile = optional(table, "pidfile", || Some(self.path(table, "pidfile")?.0));
+        let admin = optional(table, "admin", || self.admin(table));
         let log_level = self.reader.choice(table, "log_level");
         let head_limit = self.reader.size(table, "head_limit");
         let head_fields = self.reader.count(table, "head_fields");
@@ -30,6 +33,7 @@ impl Check<'_, '_> {
             stop_timeout: stop_timeout?,
             control: control?,
             pidfile: pidfile?,
+            admin: admin?,
             log_level: level(log_level?),
             head_limit_bytes: usize::try_from(head_limit?).ok()?,
             head_fields: head_fields??,
@@ -74,6 +78,19 @@ impl Check<'_, '_> {
         match table.entry(name) {
             None => Some(None),
             Some(_) => self.reader.count(table, name),
+        }
+    }
+
+    /// No port alone: what is open to everybody should have been meant to be.
+    fn admin(&mut self, table: &Table<'_>) -> Option<SocketAddr> {
+        let (text, entry) = self.reader.text(table, "admin")?;
+        match text.parse() {
+            Ok(address) => Some(self.reader.accept(&entry, quoted(&text), address)),
+            Err(_) => {
+                let expected = "an address with a port, such as \"127.0.0.1:9100\"".to_owned();
+                self.reader.expected(&entry, entry.path.clone(), expected);
+                None
+            }
         }
     }
 

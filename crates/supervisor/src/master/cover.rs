@@ -81,15 +81,19 @@ impl Master {
         });
     }
 
-    /// Starts a front without the application if nobody serves.
-    pub(super) fn stand_in_if_needed(&mut self) {
+    /// Whether a worker with the application accepts connections.
+    pub(super) fn someone_serves(&self) -> bool {
         let mut holders = self.slots.iter().filter_map(|slot| slot.holder());
-        let someone_serves = holders.any(|id| {
+        holders.any(|id| {
             let worker = self.workers.get(&id);
             worker.is_some_and(|worker| worker.state == State::Serving)
-        });
+        })
+    }
+
+    /// Starts a front without the application if nobody serves.
+    pub(super) fn stand_in_if_needed(&mut self) {
         let has_application = self.generation.project().python.application.is_some();
-        if someone_serves || !has_application || self.stand_in.is_some() {
+        if self.someone_serves() || !has_application || self.stand_in.is_some() {
             return;
         }
         let generation = Arc::clone(&self.generation);

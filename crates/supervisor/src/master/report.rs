@@ -30,6 +30,8 @@ impl Master {
             "stopping"
         } else if self.slots.is_empty() {
             "starting"
+        } else if self.stand_in.is_some() && !self.someone_serves() {
+            "failing"
         } else if self.trying.is_some() || self.inherited.is_some() {
             "upgrading"
         } else if self.may_reload() {

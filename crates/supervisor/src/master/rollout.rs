@@ -126,6 +126,7 @@ impl Master {
             ("server.master", now.master != next.master),
             ("server.control", now.control != next.control),
             ("server.pidfile", now.pidfile != next.pidfile),
+            ("server.admin", now.admin != next.admin),
         ];
         for (key, _) in changed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!(
