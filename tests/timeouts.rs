@@ -216,6 +216,21 @@ fn one_that_keeps_the_gil_has_its_worker_replaced_before_it_times_out() {
 }
 
 #[test]
+fn a_route_may_have_a_timeout_of_its_own() {
+    let sites = "[[site]]\nlisten = [\"127.0.0.1:0\"]\n\n[site.routes]\n\
+                 \"/\" = { wsgi = true }\n\
+                 \"/sleep\" = { wsgi = true, request_timeout = \"20s\" }\n\
+                 \"/loop\" = { wsgi = true, request_timeout = \"1s\" }\n";
+    let site = Project::with_sites(TIMEOUTS, "request_timeout = \"2s\"", sites).start();
+    let mut sleeper = ask(&site, "/sleep?4");
+    let began = Instant::now();
+    assert_eq!(site.get("/loop").status, 504);
+    assert!(began.elapsed() < Duration::from_secs(2));
+    times_out(&site, "/catch");
+    assert_eq!(sleeper.response().text(), "fine");
+}
+
+#[test]
 fn an_application_may_catch_the_exception() {
     let site = site("threads = 1");
     times_out(&site, "/catch");

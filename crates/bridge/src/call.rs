@@ -10,7 +10,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use appliance_gateway::{GatewayError, RequestBody};
 use pyo3::exceptions::PyBrokenPipeError;
@@ -32,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
     pub(crate) is_https: bool,
+    /// How long it may take, if not as long as any.
+    pub(crate) timeout: Option<Duration>,
     /// When it came into the queue.
     pub(crate) came: Instant,
 }

@@ -303,7 +303,8 @@ impl PoolThread {
     fn run(&self, py: Python<'_>, call: Call, began: Instant, builder: &mut EnvironBuilder) {
         let exchange = Arc::clone(&call.exchange);
         let post = &self.posts[self.place];
-        post.begin(&call, began, self.timeout);
+        let timeout = call.timeout.unwrap_or(self.timeout);
+        post.begin(&call, began, timeout);
         // A fault of ours costs this request, not the thread.
         if catch_unwind(AssertUnwindSafe(|| {
             call.run(py, &self.application, builder)
@@ -341,6 +342,7 @@ impl Gateway for Pool {
             local: request.local,
             peer: request.peer,
             is_https: request.is_https,
+            timeout: request.timeout,
             came: Instant::now(),
         };
         if self.queue.push(call).is_err() {

@@ -206,13 +206,17 @@ impl<G: Gateway> Connection<G> {
         let keeps_alive = !is_last && head.keeps_alive();
         let manner = Manner::new(&head.method, head.version, keeps_alive);
         let response = match decide(&*self.front, site, &head) {
-            Answer::Application { body_limit } => {
+            Answer::Application(bounds) => {
+                let body_limit = bounds.body_limit_bytes;
                 let body = match framing {
                     Framing::None => Ok(RequestBody::Memory(Bytes::new())),
                     _ => Box::pin(self.receive(framing, expects, body_limit, site)).await,
                 };
                 return match body {
-                    Ok(body) => self.call(client, head, body, manner).await,
+                    Ok(body) => {
+                        self.call(client, (head, body), bounds.request_timeout, manner)
+                            .await
+                    }
                     Err(BodyError::Left) => After::Close,
                     Err(error) => self.last_words(body_failed(&head, &error), is_head).await,
                 };
@@ -234,8 +238,8 @@ impl<G: Gateway> Connection<G> {
     async fn call(
         &mut self,
         (peer, is_https): (SocketAddr, bool),
-        mut head: Head,
-        body: RequestBody,
+        (mut head, body): (Head, RequestBody),
+        timeout: Option<Duration>,
         manner: Manner,
     ) -> After {
         let form = Form::asked_by(&head);
@@ -247,6 +251,7 @@ impl<G: Gateway> Connection<G> {
             peer,
             local: self.origin.local,
             is_https,
+            timeout,
             id: self.front.next_id(),
         }));
         let reply = poll_fn(|context| match reply.as_mut().poll(context) {

@@ -14,7 +14,7 @@ use crate::files::Folder;
 use crate::request_body::BodyError;
 use crate::request_path::{self, escape_raw};
 use crate::response::Response;
-use crate::route::{Handler, Match};
+use crate::route::{Bounds, Handler, Match};
 use crate::serve::Front;
 use crate::site::Site;
 
@@ -34,7 +34,7 @@ pub(crate) enum Answer<'a> {
     /// This folder, which must look for the rest of the path.
     Files(&'a Arc<Folder>, String),
     /// The application.
-    Application { body_limit: u64 },
+    Application(Bounds),
 }
 
 /// Decides who answers, and answers at once what needs to wait for nothing: hot files do not.
@@ -58,12 +58,10 @@ pub(crate) fn decide<'a, G: Gateway>(front: &Front<G>, site: &'a Site, head: &He
             }
         }
         // An echo gives scripts the fields that they must not see, whatever the application says.
-        Match::Route(Handler::Wsgi { .. }, _) if head.method == Method::TRACE => {
+        Match::Route(Handler::Wsgi(_), _) if head.method == Method::TRACE => {
             Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
         }
-        Match::Route(Handler::Wsgi { body_limit_bytes }, _) => Answer::Application {
-            body_limit: *body_limit_bytes,
-        },
+        Match::Route(Handler::Wsgi(bounds), _) => Answer::Application(*bounds),
         Match::AddSlash => Answer::Ready(add_slash(head, &path)),
         Match::Nothing => Answer::Ready(refuse(StatusCode::NOT_FOUND, head)),
     }

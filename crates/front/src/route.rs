@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use appliance_project::model::{self, Pattern, Target};
 
@@ -20,7 +21,15 @@ pub(crate) struct Routes {
 #[derive(Debug)]
 pub(crate) enum Handler {
     Files(Arc<Folder>),
-    Wsgi { body_limit_bytes: u64 },
+    Wsgi(Bounds),
+}
+
+/// Of the application's requests on a route.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) body_limit_bytes: u64,
+    /// None: the application's own.
+    pub(crate) request_timeout: Option<Duration>,
 }
 
 /// What a path leads to.
@@ -49,9 +58,10 @@ impl Routes {
                     is_exact,
                     Arc::clone(cache),
                 ))),
-                Target::Wsgi => Handler::Wsgi {
+                Target::Wsgi => Handler::Wsgi(Bounds {
                     body_limit_bytes: route.body_limit_bytes,
-                },
+                    request_timeout: route.request_timeout,
+                }),
             };
             // Requests spell what is not ASCII in escapes.
             let path = escape(path.as_bytes(), u8::is_ascii_graphic);
@@ -98,6 +108,7 @@ mod tests {
                 },
                 target: Target::Wsgi,
                 body_limit_bytes: 0,
+                request_timeout: None,
             })
             .collect();
         Routes::new(&routes, &Arc::new(Cache::new(0)))

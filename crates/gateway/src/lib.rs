@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use appliance_message::{Head, ResponseHead};
 use bytes::Bytes;
@@ -44,6 +45,8 @@ pub struct Request {
     pub local: SocketAddr,
     /// Whether it used TLS, as far as a trusted proxy says.
     pub is_https: bool,
+    /// How long the application may take; none: as long as any.
+    pub timeout: Option<Duration>,
     /// Unique to this request within the server; in every log line about it.
     pub id: RequestId,
 }

@@ -280,6 +280,7 @@ pub(crate) static ROUTE: Section = Section {
         key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers.")
             .nginx(&["uwsgi_pass"]),
         key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that the application takes below this route."),
+        key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Said("`python.request_timeout`"), "How long the application may take below this route until it sends something."),
     ],
 };
 

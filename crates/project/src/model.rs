@@ -211,6 +211,8 @@ pub struct Route {
     pub target: Target,
     /// `body_limit` of the route, or else of its site. 0 bytes to 1 TB.
     pub body_limit_bytes: u64,
+    /// `request_timeout` of the route, if it has its own. 1 s to 24 h.
+    pub request_timeout: Option<Duration>,
 }
 
 /// The key of a route.

@@ -1,6 +1,7 @@
 //! `[site.routes]`: each path and what answers it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use figment::value::Value;
 
@@ -12,8 +13,16 @@ use crate::model::{Files, Immutable, Pattern, Route, Target};
 use crate::reader::{Entry, Table};
 
 use super::Check;
+use super::application::optional;
 use super::server::print_list;
 use super::url_path;
+
+/// Who answers on a route, and within what bounds.
+struct Answer {
+    target: Target,
+    body_limit_bytes: u64,
+    request_timeout: Option<Duration>,
+}
 
 impl Check<'_, '_> {
     /// The routes in the order of the file; those of later layers follow. `body_limit` is the
@@ -54,11 +63,12 @@ impl Check<'_, '_> {
         for (key, entry) in entries {
             let pattern = self.pattern(key, &entry, &routes);
             let answer = self.answer(key, &entry, body_limit);
-            if let (Some(pattern), Some((target, body_limit_bytes))) = (pattern, answer) {
+            if let (Some(pattern), Some(answer)) = (pattern, answer) {
                 let route = Route {
                     pattern,
-                    target,
-                    body_limit_bytes,
+                    target: answer.target,
+                    body_limit_bytes: answer.body_limit_bytes,
+                    request_timeout: answer.request_timeout,
                 };
                 routes.push((key.clone(), route));
             }
@@ -108,8 +118,7 @@ impl Check<'_, '_> {
         None
     }
 
-    /// Who answers, and the largest body it takes.
-    fn answer(&mut self, key: &str, entry: &Entry<'_>, body_limit: u64) -> Option<(Target, u64)> {
+    fn answer(&mut self, key: &str, entry: &Entry<'_>, body_limit: u64) -> Option<Answer> {
         let Value::Dict(_, dict) = entry.value else {
             let expected = "`{ files = \"…\" }` or `{ wsgi = true }`".to_owned();
             self.reader.expected(entry, entry.path.clone(), expected);
@@ -125,7 +134,14 @@ impl Check<'_, '_> {
             None => Some(body_limit),
             Some(_) => self.reader.size(&table, "body_limit"),
         };
-        Some((self.target(key, entry, &table)?, body_limit?))
+        let request_timeout = optional(&table, "request_timeout", || {
+            self.reader.duration(&table, "request_timeout")
+        });
+        Some(Answer {
+            target: self.target(key, entry, &table)?,
+            body_limit_bytes: body_limit?,
+            request_timeout: request_timeout?,
+        })
     }
 
     fn target(&mut self, key: &str, entry: &Entry<'_>, table: &Table<'_>) -> Option<Target> {
@@ -162,8 +178,10 @@ impl Check<'_, '_> {
     }
 
     fn files(&mut self, table: &Table<'_>, exact: bool) -> Option<Files> {
-        if let Some(entry) = table.entry("body_limit") {
-            self.wrong::<()>(Fault::NeedsWsgi { key: "body_limit" }, &entry);
+        for key in ["body_limit", "request_timeout"] {
+            if let Some(entry) = table.entry(key) {
+                self.wrong::<()>(Fault::NeedsWsgi { key }, &entry);
+            }
         }
         let (root, entry) = self.path(table, "files")?;
         let there = self.root_is_there(&root, exact, &entry);

@@ -61,7 +61,7 @@ send_timeout = "15s"
 "/static/" = { files = "./backend/../dist", immutable = "all", index = ["a.html", "b.html"] }
 "/" = { files = "dist", fallback = "/index.html" }
 "= /robots.txt" = { files = "media/robots.txt" }
-"/api" = { wsgi = true, body_limit = "1GB" }
+"/api" = { wsgi = true, body_limit = "1GB", request_timeout = "10m" }
 "#;
 
 #[test]
@@ -131,6 +131,12 @@ fn every_limit_reaches_the_model() {
     assert_eq!(server.requests_per_connection, Some(10_000));
     assert_eq!(site.body_timeout, Duration::from_secs(30));
     assert_eq!(site.send_timeout, Duration::from_secs(15));
+    let timeouts: Vec<_> = site
+        .routes
+        .iter()
+        .map(|route| route.request_timeout)
+        .collect();
+    assert_eq!(timeouts, [None, None, None, Some(Duration::from_secs(600))]);
     let of_routes = site.routes.iter().map(|route| route.body_limit_bytes);
     assert_eq!(of_routes.collect::<Vec<_>>(), [0, 0, 0, 1 << 30]);
 }
