@@ -52,6 +52,7 @@ fn project(python: &str) -> Project {
 #[track_caller]
 fn nothing_failed(counted: &Counted) {
     assert!(counted.failed.is_empty(), "{counted:?}");
+    assert_eq!(counted.asked_again, 0, "{counted:?}");
     assert!(counted.answered > 100, "{counted:?}");
 }
 
@@ -105,6 +106,26 @@ fn a_request_that_runs_during_a_reload_is_finished() {
     site.wait_for_log(&format!(
         "worker drained and gone worker=1 pid={before} generation=1 "
     ));
+}
+
+#[test]
+fn a_kept_connection_gets_its_last_answer_from_the_old_generation() {
+    let site = project("").start();
+    let mut kept = site.connect();
+    let before = kept.get("/pid");
+    assert_eq!(before.header("connection"), None);
+    reload(&site, 2);
+    let last = kept.get("/pid");
+    assert_eq!(last.text(), before.text());
+    assert_eq!(last.header("connection"), Some("close"));
+    assert_eq!(kept.read_to_end(), b"");
+    // Nobody waits for those who do not ask again.
+    let _idle = site.connect();
+    let old: i32 = site.get("/pid").text().parse().unwrap();
+    reload(&site, 3);
+    eventually("end of the old worker", || {
+        (!support::is_running(old)).then_some(())
+    });
 }
 
 #[test]

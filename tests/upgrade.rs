@@ -82,6 +82,7 @@ fn five_upgrades_lose_no_request_and_keep_the_process() {
     }
     let counted = load.stop();
     assert!(counted.failed.is_empty(), "{counted:?}");
+    assert_eq!(counted.asked_again, 0, "{counted:?}");
     assert!(counted.answered > 100, "{counted:?}");
     eventually("end of the old workers", || {
         let now = site.workers();

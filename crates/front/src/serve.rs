@@ -81,8 +81,9 @@ impl<G> Front<G> {
 }
 
 /// Serves on `listeners` (each with the address by which project.toml names it) until `stop`
-/// resolves, then accepts no more and lets running requests finish, for at most `grace`. Returns
-/// how many connections had to be left.
+/// resolves, then accepts no more and lets running requests finish, for at most `grace`. What `stop`
+/// returns is how long idle connections may wait for their last request. Returns how many
+/// connections had to be left.
 ///
 /// To be run on a tokio runtime of one thread, with I/O and time enabled.
 ///
@@ -91,7 +92,7 @@ impl<G> Front<G> {
 pub async fn serve<G: Gateway>(
     front: Arc<Front<G>>,
     listeners: Vec<(SocketAddr, std::net::TcpListener)>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Duration>,
     grace: Duration,
 ) -> io::Result<usize> {
     let mut accepting = tokio::task::JoinSet::new();
@@ -109,9 +110,9 @@ pub async fn serve<G: Gateway>(
     let connections = Arc::clone(&front.connections);
     let give_memory_back = front.give_memory_back;
     let look_out = tokio::spawn(async move { connections.look_out(give_memory_back).await });
-    stop.await;
+    let idle = stop.await;
     accepting.shutdown().await;
-    let left = drain(&front.connections, grace).await;
+    let left = drain(&front.connections, grace, idle).await;
     look_out.abort();
     Ok(left)
 }
@@ -153,11 +154,19 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
     }
 }
 
-async fn drain(connections: &Connections, grace: Duration) -> usize {
-    let deadline = Instant::now() + grace;
-    connections.drain(Order::Leave);
-    while connections.open() > 0 && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+async fn drain(connections: &Connections, grace: Duration, idle: Duration) -> usize {
+    let began = Instant::now();
+    let mut patient = !idle.is_zero();
+    connections.drain(match patient {
+        true => Order::Drain,
+        false => Order::Leave,
+    });
+    while connections.open() > 0 && began.elapsed() < grace {
+        if patient && began.elapsed() >= idle {
+            patient = false;
+            connections.drain(Order::Leave);
+        }
+        tokio::time::sleep(Duration::from_millis(if patient { 20 } else { 2 })).await;
     }
     connections.unanswered()
 }

@@ -121,5 +121,10 @@ pub enum ToWorker {
         slots: Vec<usize>,
     },
     /// Accept no more, finish what runs within `server.stop_timeout`, exit.
-    Stop,
+    Stop {
+        /// For how many milliseconds connections without a request may wait for their next one,
+        /// which is then their last. (Where a successor serves, there is time for that.)
+        #[serde(default)]
+        idle_ms: u64,
+    },
 }

@@ -74,12 +74,26 @@ impl Worker {
         }
     }
 
-    /// Lets it finish what it does, for `grace`. One that is still importing has nothing to
-    /// finish.
+    /// Lets it go, since others serve in its place: what it does is finished, within `grace`, and
+    /// clients of idle connections get an answer that tells them to close, if they ask soon.
+    pub(crate) fn retire(&mut self, grace: Duration) {
+        const IDLE: Duration = Duration::from_secs(5);
+        self.leave(grace, IDLE);
+    }
+
+    /// Lets it finish what it does, for `grace`, since the server stops.
     pub(crate) fn stop(&mut self, grace: Duration) {
+        self.leave(grace, Duration::ZERO);
+    }
+
+    /// One that is still importing has nothing to finish.
+    fn leave(&mut self, grace: Duration, idle: Duration) {
         match self.state {
             State::Starting => self.control.kill(),
-            _ => self.control.send(&ToWorker::Stop),
+            _ => {
+                let idle_ms = u64::try_from(idle.as_millis()).unwrap_or_default();
+                self.control.send(&ToWorker::Stop { idle_ms });
+            }
         }
         self.state = self.state.after(Step::AskedToStop);
         self.deadline = Some(Instant::now() + grace);

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use appliance_project::wire::{FromWorker, ToWorker};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -43,6 +44,9 @@ impl StopSignals {
     }
 }
 
+/// With nobody to serve in this worker's place.
+const STOP_NOW: ToWorker = ToWorker::Stop { idle_ms: 0 };
+
 /// What the worker is told: by the supervisor, or, without one, by signals.
 ///
 /// With a supervisor only its word counts: a terminal sends Ctrl-C to all processes alike.
@@ -70,11 +74,16 @@ impl Orders {
         }
     }
 
-    /// Resolves when the worker is to stop; obeys what else is said.
-    pub(crate) async fn stop(&mut self, covers: &mut Covers) {
+    /// Resolves when the worker is to stop; obeys what else is said. Returns how long idle
+    /// connections may wait for their last request.
+    pub(crate) async fn stop(&mut self, covers: &mut Covers) -> Duration {
         loop {
             match self.next().await {
-                ToWorker::Stop => return covers.stop(),
+                ToWorker::Stop { idle_ms } => {
+                    let idle = Duration::from_millis(idle_ms);
+                    covers.stop(idle);
+                    return idle;
+                }
                 ToWorker::Cover { slots } => covers.set(&slots),
                 ToWorker::Serve => {}
             }
@@ -86,7 +95,7 @@ impl Orders {
             Orders::Supervisor(lines) => supervisor_says(lines).await,
             Orders::Signals(signals) => {
                 signals.recv().await;
-                ToWorker::Stop
+                STOP_NOW
             }
         }
     }
@@ -96,7 +105,7 @@ impl Orders {
 async fn supervisor_says(lines: &mut Lines<BufReader<tokio::net::UnixStream>>) -> ToWorker {
     loop {
         match lines.next_line().await {
-            Ok(None) => return ToWorker::Stop,
+            Ok(None) => return STOP_NOW,
             Ok(Some(line)) => match serde_json::from_str(&line) {
                 Ok(order) => return order,
                 Err(error) => {
@@ -105,7 +114,7 @@ async fn supervisor_says(lines: &mut Lines<BufReader<tokio::net::UnixStream>>) -
             },
             Err(error) => {
                 tracing::error!(%error, "the control socket failed; stopping");
-                return ToWorker::Stop;
+                return STOP_NOW;
             }
         }
     }

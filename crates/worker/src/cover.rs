@@ -27,7 +27,7 @@ pub(crate) struct Covers {
 }
 
 struct Cover {
-    stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<Duration>,
     serving: JoinHandle<usize>,
 }
 
@@ -53,19 +53,26 @@ impl Covers {
 
     /// Covers these slots, and no others any more.
     pub(crate) fn set(&mut self, slots: &[usize]) {
-        self.ending.retain(|ending| !ending.is_finished());
-        let over = self.running.extract_if(|slot, _| !slots.contains(slot));
-        for (_, cover) in over {
-            // Its other end is there as long as it serves.
-            let _ = cover.stop.send(());
-            self.ending.push(cover.serving);
-        }
+        /// Those who are connected may ask once more.
+        const IDLE: Duration = Duration::from_secs(5);
+        self.end_others(slots, IDLE);
         for slot in slots {
             if !self.running.contains_key(slot)
                 && let Some(cover) = self.start(*slot)
             {
                 self.running.insert(*slot, cover);
             }
+        }
+    }
+
+    /// Ends the covers of all slots but these; their idle connections may wait for `idle`.
+    fn end_others(&mut self, slots: &[usize], idle: Duration) {
+        self.ending.retain(|ending| !ending.is_finished());
+        let over = self.running.extract_if(|slot, _| !slots.contains(slot));
+        for (_, cover) in over {
+            // Its other end is there as long as it serves.
+            let _ = cover.stop.send(idle);
+            self.ending.push(cover.serving);
         }
     }
 
@@ -81,7 +88,7 @@ impl Covers {
         let serving = tokio::spawn(async move {
             let stopped = async {
                 // The sender is dropped with the worker.
-                let _ = stopped.await;
+                stopped.await.unwrap_or_default()
             };
             match appliance_front::serve(front, listeners, stopped, grace).await {
                 Ok(left) => left,
@@ -97,8 +104,8 @@ impl Covers {
 
     /// Accepts no more, and gives up the sockets: an address that is not served any more must not
     /// seem to be.
-    pub(crate) fn stop(&mut self) {
-        self.set(&[]);
+    pub(crate) fn stop(&mut self, idle: Duration) {
+        self.end_others(&[], idle);
         self.others.clear();
     }
 

@@ -120,8 +120,9 @@ fn start_and_serve(
                     tokio::spawn(end_when_stuck(move || watched.is_stuck()));
                 }
                 let stop = async {
-                    orders.stop(&mut covers).await;
+                    let idle = orders.stop(&mut covers).await;
                     asked_at = Instant::now();
+                    idle
                 };
                 let left = appliance_front::serve(Arc::clone(&front), listeners, stop, grace).await;
                 let left = left? + covers.left().await;

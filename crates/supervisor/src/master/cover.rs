@@ -130,7 +130,7 @@ impl Master {
         let after = humane(stand_in.since.elapsed());
         tracing::info!(after, "the application is served again by all workers");
         if let Some(worker) = self.workers.get_mut(&stand_in.worker) {
-            worker.stop(grace);
+            worker.retire(grace);
         }
     }
 }

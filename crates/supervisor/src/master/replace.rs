@@ -162,7 +162,7 @@ impl Master {
         }
         let predecessor = predecessor.and_then(|id| self.workers.get_mut(&id));
         if let Some(predecessor) = predecessor {
-            predecessor.stop(grace);
+            predecessor.retire(grace);
             tracing::info!(
                 worker = slot + 1,
                 reason = %replacement.reason,

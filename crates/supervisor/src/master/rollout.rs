@@ -227,7 +227,7 @@ impl Master {
         let grace = self.grace();
         for (id, worker) in &mut self.workers {
             if !rollout.has(*id) && worker.state != State::Draining {
-                worker.stop(grace);
+                worker.retire(grace);
             }
         }
         self.slots = rollout.members.iter().copied().map(Slot::held_by).collect();
