@@ -10,6 +10,8 @@ mod support;
 mod body;
 #[path = "wsgi/close.rs"]
 mod close;
+#[path = "wsgi/early_hints.rs"]
+mod early_hints;
 #[path = "wsgi/environ.rs"]
 mod environ;
 #[path = "wsgi/errors.rs"]

@@ -45,6 +45,44 @@ fn files_arrive_from_where_they_stand() {
 }
 
 #[test]
+fn a_part_of_a_file_is_a_part_of_what_is_wrapped() {
+    let site = site();
+    let mut connection = site.connect();
+    for (path, range, status, content_range, body) in [
+        ("/whole", "bytes=2-4", 206, Some("bytes 2-4/10"), "234"),
+        ("/from-offset", "bytes=0-1", 206, Some("bytes 0-1/6"), "45"),
+        ("/from-offset", "bytes=-2", 206, Some("bytes 4-5/6"), "89"),
+        ("/part", "bytes=0-0", 206, None, "234"),
+        ("/memory", "bytes=2-4", 200, None, "0123456789"),
+    ] {
+        connection.send(format!(
+            "GET {path} HTTP/1.1\r\nhost: test\r\nrange: {range}\r\n\r\n"
+        ));
+        let response = connection.response();
+        assert_eq!(
+            (response.status, response.text()),
+            (status, body),
+            "{path} {range}"
+        );
+        if content_range.is_some() {
+            assert_eq!(
+                response.header("content-range"),
+                content_range,
+                "{path} {range}"
+            );
+        }
+    }
+    connection.send("GET /from-offset HTTP/1.1\r\nhost: test\r\nrange: bytes=6-\r\n\r\n");
+    let response = connection.response();
+    assert_eq!(response.status, 416);
+    assert_eq!(response.header("content-range"), Some("bytes */6"));
+    assert_eq!(
+        connection.get("/whole").header("accept-ranges"),
+        Some("bytes")
+    );
+}
+
+#[test]
 fn head_of_a_file_tells_its_length() {
     let site = site();
     let mut connection = site.connect();

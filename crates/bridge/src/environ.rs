@@ -11,6 +11,7 @@ use http::{Method, Version};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::early_hints::EarlyHints;
 use crate::error_stream::ErrorStream;
 use crate::file_wrapper::FileWrapper;
 use crate::input::Input;
@@ -79,7 +80,11 @@ keys! {
 }
 
 impl EnvironBuilder {
-    pub(crate) fn new(py: Python<'_>, concurrency: Concurrency) -> PyResult<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        concurrency: Concurrency,
+        hints: EarlyHints,
+    ) -> PyResult<Self> {
         let template = PyDict::new(py);
         let errors = Bound::new(py, ErrorStream::default())?;
         template.set_item("SCRIPT_NAME", "")?;
@@ -95,6 +100,7 @@ impl EnvironBuilder {
         template.set_item("wsgi.run_once", false)?;
         template.set_item("wsgi.input_terminated", true)?;
         template.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        template.set_item("wsgi.early_hints", Bound::new(py, hints)?)?;
         Ok(EnvironBuilder {
             template: template.unbind(),
             errors: errors.unbind(),

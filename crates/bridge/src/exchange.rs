@@ -10,12 +10,17 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use appliance_gateway::{GatewayError, Incomplete, Reply, ReplyBody, RequestId};
+use appliance_gateway::{Answering, GatewayError, Incomplete, News, Reply, ReplyBody, RequestId};
+use appliance_message::Fields;
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::outbox::Outbox;
 use crate::queue::lock;
+
+/// As many 103s may wait for a client that does not read; what is more is dropped.
+const WAITING_HINTS: usize = 16;
 
 /// The client has left or needs no more bytes (a HEAD request).
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub(crate) struct Exchange {
 }
 
 struct State {
+    /// 103s that are to leave before the head.
+    hints: VecDeque<Fields>,
     head: Head,
     chunks: VecDeque<Bytes>,
     buffered_bytes: usize,
@@ -80,6 +87,7 @@ impl Exchange {
             request,
             id,
             state: Mutex::new(State {
+                hints: VecDeque::new(),
                 head: Head::Awaited,
                 chunks: VecDeque::new(),
                 buffered_bytes: 0,
@@ -96,6 +104,20 @@ impl Exchange {
     }
 
     // The Python side.
+
+    /// Sends an interim response, if the head is still here and the client knows of such
+    /// responses (RFC 9110 §15.2: HTTP/1.0 does not).
+    pub(crate) fn hint(&self, fields: Fields) {
+        let mut state = lock(&self.state);
+        if matches!(state.head, Head::Awaited)
+            && !state.client_gone
+            && state.hints.len() < WAITING_HINTS
+            && self.request.version != Version::HTTP_10
+        {
+            state.hints.push_back(fields);
+            let _ = self.tell_front(state);
+        }
+    }
 
     /// Sends the head with the first chunk. `complete`: there will be no more.
     pub(crate) fn begin(
@@ -237,15 +259,19 @@ impl State {
 /// Resolves to the application's head.
 pub(crate) struct AwaitReply(Option<ReplyStream>);
 
-impl Future for AwaitReply {
-    type Output = Result<Reply<ReplyStream>, GatewayError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+impl Answering<ReplyStream> for AwaitReply {
+    fn poll_news(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<News<ReplyStream>, GatewayError>> {
         let Some(stream) = &self.0 else {
             return Poll::Pending; // polled after its end: nothing will come
         };
         let taken = {
             let mut state = lock(&stream.exchange.state);
+            if let Some(hints) = state.hints.pop_front() {
+                return Poll::Ready(Ok(News::Hints(hints)));
+            }
             match std::mem::replace(&mut state.head, Head::Taken) {
                 Head::Ready(result) => *result,
                 other => {
@@ -256,14 +282,15 @@ impl Future for AwaitReply {
             }
         };
         let stream = self.0.take();
-        Poll::Ready(taken.map(|reply| Reply {
+        let whole = |reply: Reply<()>| Reply {
             head: reply.head,
             body: match (reply.body, stream) {
                 (ReplyBody::File { file, offset, len }, _) => ReplyBody::File { file, offset, len },
                 (ReplyBody::Stream(()), Some(stream)) => ReplyBody::Stream(stream),
                 (ReplyBody::Stream(()), None) => unreachable!("checked above"),
             },
-        }))
+        };
+        Poll::Ready(taken.map(|reply| News::Reply(whole(reply))))
     }
 }
 

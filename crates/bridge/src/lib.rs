@@ -10,6 +10,7 @@
 
 mod application;
 mod call;
+mod early_hints;
 mod environ;
 mod error_stream;
 mod exchange;

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use appliance_gateway::{Gateway, GatewayError, Reply, Request};
+use appliance_gateway::{Answering, Gateway, GatewayError, Request};
 use appliance_project::model;
 use appliance_project::wire::Reason;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
 use crate::call::Call;
+use crate::early_hints::EarlyHints;
 use crate::environ::{Concurrency, EnvironBuilder};
 use crate::exchange::{Exchange, ReplyStream};
 use crate::outbox::Outbox;
@@ -244,7 +245,8 @@ impl Pool {
         };
         PyCFunction::new_closure(py, None, None, move |arguments, _| -> PyResult<()> {
             let py = arguments.py();
-            let mut builder = EnvironBuilder::new(py, concurrency)?;
+            let hints = EarlyHints::new(Arc::clone(&thread.posts), thread.place);
+            let mut builder = EnvironBuilder::new(py, concurrency, hints)?;
             alive.fetch_add(1, Ordering::AcqRel);
             thread.serve(py, &mut builder);
             alive.fetch_sub(1, Ordering::AcqRel);
@@ -326,10 +328,7 @@ impl PoolThread {
 impl Gateway for Pool {
     type Body = ReplyStream;
 
-    fn call(
-        &self,
-        request: Request,
-    ) -> impl Future<Output = Result<Reply<ReplyStream>, GatewayError>> + Send + use<> {
+    fn call(&self, request: Request) -> impl Answering<ReplyStream> + use<> {
         let exchange = Arc::new(Exchange::new(
             request.head,
             request.id,

@@ -117,6 +117,14 @@ impl Post {
         lock(&self.running).as_mut().map(look)
     }
 
+    /// The exchange of the call that the calling thread runs, if this is its place.
+    pub(crate) fn own_exchange(&self) -> Option<Arc<Exchange>> {
+        if self.thread()?.ident() != ThreadId::of_this_thread().ident() {
+            return None;
+        }
+        self.look(|running| Arc::clone(&running.exchange))
+    }
+
     /// Has the thread show its stack if it is still at the call of `exchange`.
     pub(crate) fn signal(&self, exchange: &Arc<Exchange>) -> bool {
         let thread = self.thread();

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use appliance_message::{ResponseHead, is_control_free, is_token};
+use appliance_message::{Fields, ResponseHead, is_control_free, is_token};
 use http::StatusCode;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -28,6 +28,23 @@ pub(crate) fn parse(
     headers: &Bound<'_, PyAny>,
 ) -> PyResult<ResponseHead> {
     let mut head = parse_status(status)?;
+    add_fields(&mut head, headers)?;
+    Ok(head)
+}
+
+/// Checks the fields of an interim response, which has no body to be framed (RFC 9110 §8.6).
+pub(crate) fn parse_hints(headers: &Bound<'_, PyAny>) -> PyResult<Fields> {
+    let mut head = ResponseHead::new(StatusCode::EARLY_HINTS);
+    add_fields(&mut head, headers)?;
+    match head.length {
+        None => Ok(head.fields),
+        Some(_) => Err(PyValueError::new_err(
+            "early hints must not hold a Content-Length: they have no body",
+        )),
+    }
+}
+
+fn add_fields(head: &mut ResponseHead, headers: &Bound<'_, PyAny>) -> PyResult<()> {
     let headers = headers.cast::<PyList>().map_err(|_| {
         PyTypeError::new_err(format!(
             "headers must be a list of tuples, not {}",
@@ -35,9 +52,9 @@ pub(crate) fn parse(
         ))
     })?;
     for field in headers.iter() {
-        add_field(&mut head, &field)?;
+        add_field(head, &field)?;
     }
-    Ok(head)
+    Ok(())
 }
 
 fn parse_status(status: &Bound<'_, PyAny>) -> PyResult<ResponseHead> {

@@ -10,6 +10,7 @@
 //! bytes unread resets the connection, and the client loses the very answer that says why (413).
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -17,19 +18,20 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use appliance_gateway::{Gateway, Reply, ReplyBody, Request, RequestBody};
-use appliance_message::{Framing, Head, Name, Refusal, list};
+use appliance_gateway::{Answering, Gateway, News, Reply, ReplyBody, Request, RequestBody};
+use appliance_message::{Fields, Framing, Head, Name, Refusal, list};
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 use tokio::net::TcpStream;
 
 use crate::connections::{DRAINING_HEAD_TICKS, Member, Order, Phase, Status};
 use crate::error_page::{Form, error_page};
+use crate::file_reply::{self, Part};
 use crate::proxies::Scheme;
 use crate::proxy_protocol;
 use crate::request_body::{self, BodyError, Bounds};
 use crate::respond::{Answer, Origin, body_failed, decide, gateway_failed, refuse};
-use crate::response::{Body, FilePart, Response};
+use crate::response::{FilePart, Response};
 use crate::send::{self, Manner, StreamEnd};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
@@ -242,7 +244,7 @@ impl<G: Gateway> Connection<G> {
         timeout: Option<Duration>,
         manner: Manner,
     ) -> After {
-        let form = Form::asked_by(&head);
+        let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
         let (proxies, is_trusted) = (&self.front.proxies, self.origin.is_trusted);
         head.remove(|name, spelled| may_vouch(name) && proxies.scrub(spelled, is_trusted));
         let mut reply = pin!(self.front.gateway.call(Request {
@@ -254,18 +256,36 @@ impl<G: Gateway> Connection<G> {
             timeout,
             id: self.front.next_id(),
         }));
-        let reply = poll_fn(|context| match reply.as_mut().poll(context) {
-            Poll::Ready(reply) => Poll::Ready(Some(reply)),
-            Poll::Pending => self.socket.poll_left(context).map(|()| None),
-        });
-        match reply.await {
-            None => After::Close,
-            Some(Ok(reply)) => self.relay(reply, manner).await,
-            Some(Err(error)) => {
-                let response = gateway_failed(&self.front, form, error);
-                self.send(response, manner).await
+        loop {
+            let news = poll_fn(|context| match reply.as_mut().poll_news(context) {
+                Poll::Ready(news) => Poll::Ready(Some(news)),
+                Poll::Pending => self.socket.poll_left(context).map(|()| None),
+            });
+            match news.await {
+                None => return After::Close,
+                Some(Ok(News::Hints(fields))) => {
+                    if Box::pin(self.hint(&fields)).await.is_err() {
+                        return After::Close;
+                    }
+                }
+                Some(Ok(News::Reply(reply))) => {
+                    return self.relay(reply, part.as_deref(), form, manner).await;
+                }
+                Some(Err(error)) => {
+                    let response = gateway_failed(&self.front, form, error);
+                    return self.send(response, manner).await;
+                }
             }
         }
+    }
+
+    /// Sends an interim response: the final one is still to come.
+    async fn hint(&mut self, fields: &Fields) -> io::Result<()> {
+        let [shared, own] = fields.blocks();
+        let block = [b"HTTP/1.1 103 Early Hints\r\n", shared, own, b"\r\n"].concat();
+        self.socket.send([&block, b"", b""]).await?;
+        self.socket.begin_response();
+        Ok(())
     }
 
     /// Who has sent the request, and whether by TLS; a trusted proxy also says for which host.
@@ -289,7 +309,13 @@ impl<G: Gateway> Connection<G> {
         (address, is_https)
     }
 
-    async fn relay(&mut self, reply: Reply<G::Body>, mut manner: Manner) -> After {
+    async fn relay(
+        &mut self,
+        reply: Reply<G::Body>,
+        part: Option<&Part>,
+        form: Form,
+        mut manner: Manner,
+    ) -> After {
         let Reply { head, body } = reply;
         manner.keeps_alive &= self.goes_on();
         let stream = match body {
@@ -299,8 +325,8 @@ impl<G: Gateway> Connection<G> {
                     offset,
                     len,
                 };
-                let body = Body::File(file);
-                return self.send(Response { head, body }, manner).await;
+                let response = file_reply::respond(head, file, part, form);
+                return self.send(response, manner).await;
             }
             ReplyBody::Stream(stream) => stream,
         };

@@ -18,7 +18,7 @@ mod lookup;
 mod media_type;
 mod open;
 mod path;
-mod range;
+pub(crate) mod range;
 
 use std::io;
 use std::ops::Range;

@@ -16,6 +16,7 @@
 mod connection;
 mod connections;
 pub mod error_page;
+mod file_reply;
 pub mod files;
 pub mod proxies;
 pub mod proxy_protocol;

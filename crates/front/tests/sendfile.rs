@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use appliance_front::Front;
-use appliance_gateway::{Gateway, GatewayError, Incomplete, Reply, Request};
+use appliance_gateway::{Answering, Gateway, GatewayError, Incomplete, News, Request};
 use appliance_project::Sources;
 use bytes::Bytes;
 use http_body::Frame;
@@ -34,11 +34,19 @@ struct Nobody;
 impl Gateway for Nobody {
     type Body = NoBody;
 
-    fn call(
-        &self,
-        _: Request,
-    ) -> impl Future<Output = Result<Reply<NoBody>, GatewayError>> + Send + use<> {
-        std::future::ready(Err(GatewayError::Failed))
+    fn call(&self, _: Request) -> impl Answering<NoBody> + use<> {
+        NoAnswer
+    }
+}
+
+struct NoAnswer;
+
+impl Answering<NoBody> for NoAnswer {
+    fn poll_news(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<News<NoBody>, GatewayError>> {
+        Poll::Ready(Err(GatewayError::Failed))
     }
 }
 

@@ -4,11 +4,12 @@
 //! hands over a request whose body it has already received, and awaits a response.
 
 use std::fs::File;
-use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use appliance_message::{Head, ResponseHead};
+use appliance_message::{Fields, Head, ResponseHead};
 use bytes::Bytes;
 
 /// Answers the requests of `wsgi` routes.
@@ -16,12 +17,9 @@ pub trait Gateway: Send + Sync + 'static {
     /// The response's body; its end without an error is the end of the response.
     type Body: http_body::Body<Data = Bytes, Error = Incomplete> + Send + 'static;
 
-    /// Calls the application, at once: the future only awaits its reply. Dropping the future or
+    /// Calls the application, at once: what is returned only awaits its reply. Dropping that or
     /// the body says that the client has left.
-    fn call(
-        &self,
-        request: Request,
-    ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send + use<Self>;
+    fn call(&self, request: Request) -> impl Answering<Self::Body> + use<Self>;
 
     /// Called when the front answers a request by itself: more of that may come, which is not to
     /// wait for anything that the gateway does.
@@ -30,6 +28,24 @@ pub trait Gateway: Send + Sync + 'static {
     /// Called by the front between its connections' turns, so that news from the application is
     /// seen however busy the front is. Must cost next to nothing.
     fn turn(&self) {}
+}
+
+/// An application at work on a reply.
+pub trait Answering<B>: Send {
+    /// What comes next from the application; nothing comes after a reply or an error.
+    fn poll_news(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<News<B>, GatewayError>>;
+}
+
+/// What comes from an application before its response's body.
+#[derive(Debug)]
+pub enum News<B> {
+    /// The fields of a 103 (RFC 8297), checked. More may come.
+    Hints(Fields),
+    /// The reply.
+    Reply(Reply<B>),
 }
 
 /// A request for the application.
@@ -146,10 +162,7 @@ pub enum GatewayError {
 impl<G: Gateway> Gateway for std::sync::Arc<G> {
     type Body = G::Body;
 
-    fn call(
-        &self,
-        request: Request,
-    ) -> impl Future<Output = Result<Reply<Self::Body>, GatewayError>> + Send + use<G> {
+    fn call(&self, request: Request) -> impl Answering<Self::Body> + use<G> {
         (**self).call(request)
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What to make of a `Range` field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RangeRequest {
+pub(crate) enum RangeRequest {
     /// Another unit, several ranges or no valid syntax: as if the field were not there.
     Whole,
     /// These bytes, at least one: 206.
@@ -15,7 +15,7 @@ pub(super) enum RangeRequest {
 }
 
 /// Reads the field for a file of `len` bytes.
-pub(super) fn parse(field: &[u8], len: u64) -> RangeRequest {
+pub(crate) fn parse(field: &[u8], len: u64) -> RangeRequest {
     let Some(range) = std::str::from_utf8(field).ok().and_then(only_range) else {
         return RangeRequest::Whole;
     };
