@@ -276,7 +276,7 @@ fn a_response_that_stalls_is_cut() {
 
 #[test]
 fn a_response_that_gets_on_may_take_longer() {
-    let site = site("threads = 2");
+    let site = site("threads = 2\nresponse_spool = 0");
     let response = site.get("/drip");
     assert_eq!(
         (response.text(), response.complete),

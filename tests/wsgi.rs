@@ -24,6 +24,8 @@ mod head;
 mod input;
 #[path = "wsgi/pool.rs"]
 mod pool;
+#[path = "wsgi/spool.rs"]
+mod spool;
 #[path = "wsgi/streaming.rs"]
 mod streaming;
 

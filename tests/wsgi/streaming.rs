@@ -1,5 +1,5 @@
-//! Responses while they are being made: each chunk leaves as it is yielded, and no faster than
-//! the client takes it.
+//! Responses while they are being made: each chunk leaves as it is yielded, and, where nothing is
+//! spooled, no faster than the client takes it.
 
 use std::fs;
 use std::io::Read;
@@ -8,7 +8,11 @@ use std::time::Duration;
 use crate::support::{Appliance, Project, eventually};
 
 fn site() -> Appliance {
-    Project::wsgi_with("threads = 2", include_str!("../apps/streaming.py")).start()
+    Project::wsgi_with(
+        "threads = 2\nresponse_spool = 0",
+        include_str!("../apps/streaming.py"),
+    )
+    .start()
 }
 
 #[test]
@@ -80,7 +84,11 @@ fn an_application_waits_for_a_client_that_does_not_read() {
 
 #[test]
 fn a_client_that_does_not_read_and_leaves_frees_its_thread() {
-    let site = Project::wsgi_with("threads = 1", include_str!("../apps/streaming.py")).start();
+    let site = Project::wsgi_with(
+        "threads = 1\nresponse_spool = 0",
+        include_str!("../apps/streaming.py"),
+    )
+    .start();
     for path in ["/large", "/written"] {
         let mut connection = site.connect();
         connection.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n"));

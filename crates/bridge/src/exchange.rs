@@ -1,14 +1,18 @@
 //! One request's answer on its way from a Python thread to the front.
 //!
-//! The Python side pushes a head and chunks and waits, without the GIL, while more than
-//! `response_buffer` bytes lie here; the front takes them as the client does. Whichever side
-//! leaves first tells the other: a dropped [`ReplyStream`] ends the call, a call that ends
-//! early makes the stream an error.
+//! The Python side pushes a head and chunks, and the front takes them as the client does. While
+//! more than `response_buffer` bytes lie here, further ones go to a file ([`spool`](crate::spool));
+//! when that has `response_spool` bytes, or cannot be written, the Python side waits, without the
+//! GIL. Once a chunk is in the file all later ones go there too, until the front has taken the
+//! last of them: their order is that of the application. Whichever side leaves first tells the
+//! other: a dropped [`ReplyStream`] ends the call, a call that ends early makes the stream an error.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use appliance_gateway::{Answering, GatewayError, Incomplete, News, Reply, ReplyBody, RequestId};
 use appliance_message::Fields;
@@ -18,6 +22,12 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::outbox::Outbox;
 use crate::queue::lock;
+use crate::spool::{Piece, Spool, Spooled};
+
+/// How long a full buffer may wait for its client before the response is spooled. One that reads
+/// as fast as the network goes takes half of the buffer in a fraction of it, and its response
+/// never sees a disk.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// As many 103s may wait for a client that does not read; what is more is dropped.
 const WAITING_HINTS: usize = 16;
@@ -47,6 +57,7 @@ pub(crate) struct Exchange {
     taken: Condvar,
     outbox: Arc<Outbox>,
     buffer_bytes: usize,
+    spool: Arc<Spool>,
 }
 
 struct State {
@@ -55,6 +66,8 @@ struct State {
     head: Head,
     chunks: VecDeque<Bytes>,
     buffered_bytes: usize,
+    /// What follows `chunks`.
+    spooled: Spooled,
     end: End,
     client_gone: bool,
     python_waits: bool,
@@ -82,6 +95,7 @@ impl Exchange {
         id: RequestId,
         outbox: Arc<Outbox>,
         buffer_bytes: usize,
+        spool: Arc<Spool>,
     ) -> Self {
         Exchange {
             request,
@@ -91,6 +105,7 @@ impl Exchange {
                 head: Head::Awaited,
                 chunks: VecDeque::new(),
                 buffered_bytes: 0,
+                spooled: Spooled::default(),
                 end: End::Open,
                 client_gone: false,
                 python_waits: false,
@@ -100,6 +115,7 @@ impl Exchange {
             taken: Condvar::new(),
             outbox,
             buffer_bytes,
+            spool,
         }
     }
 
@@ -127,14 +143,9 @@ impl Exchange {
         complete: bool,
     ) -> Result<(), ClientGone> {
         let mut state = lock(&self.state);
-        // One that was given up has been answered.
-        if state.client_gone || state.end != End::Open {
-            return Err(ClientGone);
-        }
+        state.check_open()?;
         state.head = Head::Ready(Box::new(Ok(reply)));
-        if complete {
-            state.end = End::Complete;
-        }
+        state.complete_if(complete);
         state.append(first);
         self.tell_front(state)
     }
@@ -167,36 +178,77 @@ impl Exchange {
         (!state.python_waits).then_some(state.sent)
     }
 
-    /// Sends a chunk. Returns whether the buffer is full, so that the caller should
-    /// [`wait`](Self::wait_for_room) before the next one.
-    pub(crate) fn push(&self, chunk: Bytes, complete: bool) -> Result<bool, ClientGone> {
+    /// Sends a chunk, or returns it if there is no room: then it is to be
+    /// [pushed slowly](Self::push_slowly).
+    pub(crate) fn push(&self, chunk: Bytes, complete: bool) -> Result<Option<Bytes>, ClientGone> {
         let mut state = lock(&self.state);
-        // Bytes that nobody takes, or that come after the end, must not pile up here.
-        if state.client_gone || state.end != End::Open {
-            return Err(ClientGone);
+        state.check_open()?;
+        if !state.has_room(self.buffer_bytes) {
+            return Ok(Some(chunk));
         }
-        if complete {
-            state.end = End::Complete;
-        }
+        state.complete_if(complete);
         state.append(chunk);
-        let full = state.buffered_bytes > self.buffer_bytes && !complete;
-        self.tell_front(state)?;
-        Ok(full)
+        self.tell_front(state).map(|()| None)
     }
 
-    /// Waits until the client has taken half of the buffer, or left. Not to be called with the
-    /// GIL held.
-    pub(crate) fn wait_for_room(&self) {
+    /// Sends a chunk by way of a file, or waits until the client has taken half of the buffer.
+    /// Not to be called with the GIL held.
+    pub(crate) fn push_slowly(&self, chunk: Bytes, complete: bool) -> Result<(), ClientGone> {
         self.outbox.release();
+        let impatient_at = Instant::now() + PATIENCE;
         let mut state = lock(&self.state);
-        while state.buffered_bytes > self.buffer_bytes / 2 && !state.client_gone {
-            state.python_waits = true;
-            state = self
-                .taken
-                .wait(state)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+        loop {
+            state.check_open()?;
+            if state.has_room(self.buffer_bytes / 2) {
+                state.complete_if(complete);
+                state.append(chunk);
+                return self.tell_front(state);
+            }
+            let patience = match state.spooled.is_empty() {
+                true => impatient_at.saturating_duration_since(Instant::now()),
+                false => Duration::ZERO,
+            };
+            let place = state.spooled.place(chunk.len(), &self.spool);
+            if let Some(place) = place.filter(|_| patience.is_zero()) {
+                // Nobody else writes, and the front reads before this place.
+                drop(state);
+                let written = place.write(&chunk, &self.spool);
+                state = lock(&self.state);
+                state.check_open()?;
+                match written {
+                    Ok(file) => {
+                        state.complete_if(complete);
+                        state.has_spooled(chunk.len(), file);
+                        return self.tell_front(state);
+                    }
+                    Err(error) => {
+                        state.spooled.has_failed();
+                        self.spool.report(&error);
+                        continue;
+                    }
+                }
+            }
+            state = self.wait(state, patience);
         }
+    }
+
+    /// Waits until something was taken or the client has left; no longer than `patience`, if that
+    /// is not zero.
+    fn wait<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        patience: Duration,
+    ) -> MutexGuard<'a, State> {
+        state.python_waits = true;
+        let mut state = match patience.is_zero() {
+            true => (self.taken.wait(state)).unwrap_or_else(PoisonError::into_inner),
+            false => {
+                let waited = self.taken.wait_timeout(state, patience);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         state.python_waits = false;
+        state
     }
 
     /// The response is whole.
@@ -233,6 +285,25 @@ impl Exchange {
 
     // The front's side.
 
+    /// Reads from the spool; not under the lock, which Python threads take with the GIL.
+    fn take(&self, piece: &Piece) -> Result<Bytes, Incomplete> {
+        let read = piece.read();
+        let mut state = lock(&self.state);
+        match read {
+            Ok(bytes) => {
+                state.spooled.take(bytes.len());
+                if state.python_waits {
+                    self.taken.notify_one();
+                }
+                Ok(bytes)
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot read a spooled response");
+                Err(Incomplete)
+            }
+        }
+    }
+
     /// The future of the head; dropping it says that the client has left.
     pub(crate) fn reply(self: Arc<Self>) -> AwaitReply {
         AwaitReply(Some(ReplyStream { exchange: self }))
@@ -240,6 +311,30 @@ impl Exchange {
 }
 
 impl State {
+    /// Bytes that nobody takes, or that come after the end, must not pile up here: one that was
+    /// given up has been answered.
+    fn check_open(&self) -> Result<(), ClientGone> {
+        match self.client_gone || self.end != End::Open {
+            true => Err(ClientGone),
+            false => Ok(()),
+        }
+    }
+
+    fn has_room(&self, most_bytes: usize) -> bool {
+        self.buffered_bytes <= most_bytes && self.spooled.is_empty()
+    }
+
+    fn complete_if(&mut self, complete: bool) {
+        if complete {
+            self.end = End::Complete;
+        }
+    }
+
+    fn has_spooled(&mut self, len: usize, file: Arc<File>) {
+        self.sent = self.sent.wrapping_add(1);
+        self.spooled.has_written(len, file);
+    }
+
     fn append(&mut self, chunk: Bytes) {
         self.sent = self.sent.wrapping_add(1);
         if !chunk.is_empty() {
@@ -322,6 +417,10 @@ impl Body for ReplyStream {
             }
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
+        if let Some(piece) = state.spooled.piece() {
+            drop(state);
+            return Poll::Ready(Some(exchange.take(&piece).map(Frame::data)));
+        }
         match state.end {
             End::Complete => Poll::Ready(None),
             End::Cut => Poll::Ready(Some(Err(Incomplete))),
@@ -334,13 +433,15 @@ impl Body for ReplyStream {
 
     fn is_end_stream(&self) -> bool {
         let state = lock(&self.exchange.state);
-        state.end == End::Complete && state.chunks.is_empty()
+        state.end == End::Complete && state.chunks.is_empty() && state.spooled.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
         let state = lock(&self.exchange.state);
         match state.end {
-            End::Complete => SizeHint::with_exact(state.buffered_bytes as u64),
+            End::Complete => {
+                SizeHint::with_exact(state.buffered_bytes as u64 + state.spooled.len())
+            }
             End::Open | End::Cut => SizeHint::default(),
         }
     }
@@ -353,9 +454,13 @@ impl Drop for ReplyStream {
         state.front = None;
         state.chunks.clear();
         state.buffered_bytes = 0;
+        let spooled = std::mem::take(&mut state.spooled);
         // A condition variable's notification is a system call even when nobody waits.
         if state.python_waits {
             self.exchange.taken.notify_one();
         }
+        // Its file is closed without the lock.
+        drop(state);
+        drop(spooled);
     }
 }

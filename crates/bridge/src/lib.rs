@@ -24,6 +24,7 @@ mod post;
 mod queue;
 mod quota;
 mod response_head;
+mod spool;
 mod stack;
 mod start_response;
 mod strike;

@@ -23,6 +23,7 @@ use crate::outbox::Outbox;
 use crate::post::Post;
 use crate::queue::{Duty, Queue};
 use crate::quota::Quota;
+use crate::spool::Spool;
 use crate::sys;
 use crate::watch::{AskReplacement, Limits, Watch};
 
@@ -48,6 +49,7 @@ pub struct Pool {
     queue: Arc<Queue<Call>>,
     outbox: Arc<Outbox>,
     response_buffer_bytes: usize,
+    spool: Arc<Spool>,
     alive: Arc<AtomicUsize>,
     /// One for each thread.
     posts: Arc<[Post]>,
@@ -124,6 +126,10 @@ impl Pool {
             quota,
             outbox: Arc::default(),
             response_buffer_bytes: usize::try_from(settings.response_buffer_bytes)?,
+            spool: Arc::new(Spool::new(
+                settings.spool.clone(),
+                settings.response_spool_bytes,
+            )),
             alive: Arc::default(),
             turns: AtomicUsize::default(),
             napped: AtomicBool::default(),
@@ -158,6 +164,7 @@ impl Pool {
             quota: None,
             outbox: Arc::default(),
             response_buffer_bytes: 0,
+            spool: Arc::new(Spool::new(std::path::PathBuf::new(), 0)),
             alive: Arc::default(),
             turns: AtomicUsize::default(),
             napped: AtomicBool::default(),
@@ -334,6 +341,7 @@ impl Gateway for Pool {
             request.id,
             Arc::clone(&self.outbox),
             self.response_buffer_bytes,
+            Arc::clone(&self.spool),
         ));
         let call = Call {
             exchange: Arc::clone(&exchange),

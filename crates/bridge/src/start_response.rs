@@ -114,7 +114,7 @@ impl StartResponse {
     }
 
     /// Sends a chunk, with the head if that is still here. `last`: the application has no more.
-    /// Waits, detached, while the client is slow.
+    /// Spools it, or waits, detached, while the client is slow.
     pub(crate) fn send(&mut self, py: Python<'_>, chunk: &[u8], last: bool) -> PyResult<Sent> {
         self.check_started()?;
         if self.exchange.client_gone() {
@@ -135,14 +135,17 @@ impl StartResponse {
                 self.head_sent = true;
                 self.exchange
                     .begin(stream(head), chunk, complete)
-                    .map(|()| false)
+                    .map(|()| None)
             }
             None => self.exchange.push(chunk, complete),
         };
-        match pushed {
-            Err(ClientGone) => return Ok(Sent::Enough),
-            Ok(true) => py.detach(|| self.exchange.wait_for_room()),
-            Ok(false) => {}
+        let sent = match pushed {
+            Ok(Some(chunk)) => py.detach(|| self.exchange.push_slowly(chunk, complete)),
+            Ok(None) => Ok(()),
+            Err(ClientGone) => Err(ClientGone),
+        };
+        if let Err(ClientGone) = sent {
+            return Ok(Sent::Enough);
         }
         if self.exchange.client_gone() || (complete && self.declared_bytes.is_some()) {
             return Ok(Sent::Enough);

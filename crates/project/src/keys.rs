@@ -214,10 +214,12 @@ pub(crate) static PYTHON: Section = Section {
         key("body_buffer", Kind::Size(0, 64 * MB), Default::Toml("\"64KB\""), "The part of a request body kept in memory; a longer body is spooled to a file before the application is called.")
             .nginx(&["client_body_buffer_size"])
             .uwsgi(&["post-buffering"]),
-        key("response_buffer", Kind::Size(KB, 64 * MB), Default::Toml("\"256KB\""), "The part of a response that may wait for a slow client before the application's thread waits as well.")
+        key("response_buffer", Kind::Size(KB, 64 * MB), Default::Toml("\"256KB\""), "The part of a response that waits for a slow client in memory; what follows is spooled.")
             .nginx(&["uwsgi_buffers", "uwsgi_buffer_size"]),
-        key("spool", Kind::Path, Default::Said("the system's temporary folder"), "The folder of spooled request bodies.")
-            .nginx(&["client_body_temp_path"]),
+        key("response_spool", Kind::Size(0, TB), Default::Toml("\"1GB\""), "The part of a response that waits for a slow client in a file without a name. Beyond it, or when the file cannot be written, the application's thread waits as well. 0: nothing is spooled.")
+            .nginx(&["uwsgi_max_temp_file_size"]),
+        key("spool", Kind::Path, Default::Said("the system's temporary folder"), "The folder of spooled request bodies and responses. What lies in a tmpfs takes memory.")
+            .nginx(&["client_body_temp_path", "uwsgi_temp_path"]),
     ],
 };
 

@@ -140,10 +140,13 @@ pub struct Python {
     /// `body_buffer`: bytes of a request body kept in memory; the rest is spooled to a file.
     /// 0 to 64 MB, default 64 KB.
     pub body_buffer_bytes: u64,
-    /// `response_buffer`: bytes of a response that may wait for a slow client before the
-    /// application's thread waits too. 1 KB to 64 MB, default 256 KB.
+    /// `response_buffer`: bytes of a response that wait for a slow client in memory. 1 KB to
+    /// 64 MB, default 256 KB.
     pub response_buffer_bytes: u64,
-    /// `spool`: folder of spooled request bodies. Default: the system's temporary folder.
+    /// `response_spool`: bytes of a response that wait for a slow client in a file, before the
+    /// application's thread waits too. 0 to 1 TB, default 1 GB.
+    pub response_spool_bytes: u64,
+    /// `spool`: folder of spooled request bodies and responses. Default: the system's temporary folder.
     pub spool: PathBuf,
 }
 

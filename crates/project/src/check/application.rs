@@ -33,6 +33,7 @@ impl Check<'_, '_> {
         });
         let body_buffer = self.reader.size(table, "body_buffer");
         let response_buffer = self.reader.size(table, "response_buffer");
+        let response_spool = self.reader.size(table, "response_spool");
         let spool = self.spool(table);
         Some(Python {
             chdir: chdir?,
@@ -52,6 +53,7 @@ impl Check<'_, '_> {
             memory_limit_bytes: memory_limit?,
             body_buffer_bytes: body_buffer?,
             response_buffer_bytes: response_buffer?,
+            response_spool_bytes: response_spool?,
             spool: spool?,
         })
     }

@@ -38,6 +38,7 @@ threads = 2
 queue = 10
 body_buffer = "1MB"
 response_buffer = 65536
+response_spool = "2MB"
 spool = "backend"
 request_timeout = "2m"
 timeout_grace = "5s"
@@ -90,6 +91,7 @@ fn every_key_reaches_the_model() {
         (python.body_buffer_bytes, python.response_buffer_bytes),
         (1 << 20, 65536)
     );
+    assert_eq!(python.response_spool_bytes, 2 << 20);
     assert_eq!(
         (
             python.request_timeout,
@@ -238,6 +240,7 @@ fn what_is_left_out_has_its_default() {
     let most = recycling.memory_soft_limit_bytes.expect("a machine");
     assert!(most * (python.processes as u64 + 1) < 1 << 50 && most >= 1 << 20);
     assert_eq!(python.memory_limit_bytes, None);
+    assert_eq!(python.response_spool_bytes, 1 << 30);
     assert_eq!(
         (python.body_buffer_bytes, python.response_buffer_bytes),
         (64 << 10, 256 << 10)
@@ -318,7 +321,7 @@ fn show_names_the_layer_of_each_setting_and_hides_secrets() {
         "python.queue = 7 # environment APPLIANCE_PYTHON__QUEUE",
         r#"site.0.body_limit = "1MB" # --set"#,
         r#"site.0.routes."/".immutable = "hashed" # default"#,
-        r#"site.0.routes."/api".wsgi = true # project.toml:48"#,
+        r#"site.0.routes."/api".wsgi = true # project.toml:49"#,
     ] {
         assert!(
             lines.contains(&line.to_owned()),
