@@ -129,6 +129,19 @@ fn a_kept_connection_gets_its_last_answer_from_the_old_generation() {
 }
 
 #[test]
+fn idle_connections_are_no_unfinished_requests() {
+    let site = project("").also("[server]\nstop_timeout = \"1s\"").start();
+    let mut idle = site.connect();
+    idle.get("/hello");
+    let old = site.workers()[0];
+    reload(&site, 2);
+    site.wait_for_log(&format!(
+        "worker drained and gone worker=1 pid={old} generation=1 "
+    ));
+    assert_eq!(idle.read_to_end(), b"");
+}
+
+#[test]
 fn a_reload_takes_up_code_and_settings() {
     let site = project("").start();
     assert_eq!(site.get("/hello").text(), "hello");
@@ -148,6 +161,88 @@ fn a_reload_takes_up_code_and_settings() {
     });
     for _ in 0..30 {
         assert_eq!(site.get("/hello").text(), "news");
+    }
+}
+
+/// What the import takes is nobody's waiting time.
+#[test]
+fn a_slow_import_slows_nobody_down() {
+    let app = format!("import time\ntime.sleep(2)\n{APP}");
+    let sites = "[[site]]\nlisten = [\"127.0.0.1:0\"]\n\n[site.routes]\n\
+                 \"/\" = { wsgi = true }\n\"/files/\" = { files = \"files\" }\n";
+    let project = Project::with_sites(&app, "processes = 2\nthreads = 2", sites);
+    let site = project.file("files/page.txt", "a file").start();
+    let load = Load::start(site.address(), &QUESTIONS);
+    reload(&site, 2);
+    site.get("/replace");
+    site.wait_for_log("worker replaced; it drains");
+    let counted = load.stop();
+    nothing_failed(&counted);
+    assert!(counted.slowest < Duration::from_millis(500), "{counted:?}");
+}
+
+#[test]
+fn an_import_without_end_is_given_up() {
+    let site = project("start_timeout = \"1s\"").start();
+    fs::write(
+        site.project.path("app.py"),
+        "import time\ntime.sleep(600)\n",
+    )
+    .unwrap();
+    let refused = reload_in_vain(&site);
+    assert_eq!(
+        refused.stderr,
+        "error: worker 1 was not ready after 1s\n \
+         --> project.toml:5: python.start_timeout = \"1s\"\n\
+         hint: the application was still being imported; a longer `python.start_timeout` gives it more time\n"
+    );
+    assert_eq!(refused.status, 3);
+    assert_eq!(site.get("/hello").text(), "hello");
+}
+
+#[test]
+fn a_reload_changes_addresses() {
+    let site = project("").start();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = free.local_addr().unwrap();
+    drop(free);
+    let file = site.project.path("project.toml");
+    let toml = fs::read_to_string(&file).unwrap();
+    let load = Load::start(site.address(), &QUESTIONS);
+    let both = format!("127.0.0.1:0\", \"{other}");
+    fs::write(&file, toml.replace("127.0.0.1:0", &both)).unwrap();
+    reload(&site, 2);
+    assert_eq!(
+        support::Connection::open(other).get("/hello").text(),
+        "hello"
+    );
+    nothing_failed(&load.stop());
+    fs::write(&file, toml.replace("127.0.0.1:0", &other.to_string())).unwrap();
+    reload(&site, 3);
+    assert_eq!(
+        support::Connection::open(other).get("/hello").text(),
+        "hello"
+    );
+    let gone = site.address();
+    eventually("end of the first address", || {
+        std::net::TcpStream::connect(gone).is_err().then_some(())
+    });
+}
+
+#[test]
+fn reloads_asked_for_together_are_all_answered() {
+    let site = project("").start();
+    let finished: Vec<Finished> = std::thread::scope(|scope| {
+        let reload = || scope.spawn(|| Finished::of(site.project.command("reload")));
+        let running: Vec<_> = (0..4).map(|_| reload()).collect();
+        running.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for one in &finished {
+        assert_eq!(one.status, 0, "{finished:?}");
+        assert!(
+            one.stdout.starts_with("reloaded: generation "),
+            "{finished:?}"
+        );
     }
 }
 

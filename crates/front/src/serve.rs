@@ -156,6 +156,8 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
 
 async fn drain(connections: &Connections, grace: Duration, idle: Duration) -> usize {
     let began = Instant::now();
+    // Time to leave before it is up.
+    let idle = idle.min(grace / 2);
     let mut patient = !idle.is_zero();
     connections.drain(match patient {
         true => Order::Drain,

@@ -117,6 +117,12 @@ impl Master {
     /// Becomes `binary`; returns only when that fails.
     pub(crate) async fn hand_over(&mut self, instance: &Instance, binary: &Path) {
         self.settle().await;
+        for reply in self.reload_again.take().unwrap_or_default() {
+            reply.failed(
+                NOT_STARTED,
+                "error: the server becomes another binary, which reads everything anew\n",
+            );
+        }
         let asked = self.trying.take().map(|trying| trying.asked);
         let asked = asked.unwrap_or_default();
         let error = self.try_hand_over(instance, binary, &asked);
