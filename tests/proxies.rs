@@ -192,3 +192,34 @@ fn where_it_is_not_expected_the_proxy_protocol_is_no_request() {
         assert!(answer.starts_with(b"HTTP/1.1 400 "), "{header:?}");
     }
 }
+
+#[test]
+fn requests_are_named_by_trusted_proxies_or_by_us() {
+    const NAMED: &str = "X-Request-ID: 7b1c-42\r\n";
+    let id = |server: &str, fields: &str| {
+        let environ = environ(&start(server, ""), fields);
+        environ["HTTP_X_REQUEST_ID"].as_str().unwrap().to_owned()
+    };
+    let trusting = "trusted_proxies = [\"127.0.0.1\"]";
+    assert_eq!(id(trusting, NAMED), "7b1c-42");
+    for (server, fields) in [
+        ("", NAMED),
+        ("", ""),
+        (trusting, ""),
+        (trusting, "X-Request-ID: a b\r\n"),
+    ] {
+        let id = id(server, fields);
+        assert_eq!(id.len(), 16, "{server} {fields}: {id}");
+        assert!(id.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
+    }
+}
+
+#[test]
+fn what_goes_wrong_can_be_found_in_the_log_by_its_id() {
+    const FAILS: &str = "def application(environ, start_response):\n    raise ValueError('it')\n";
+    let site = Project::wsgi(FAILS).start();
+    let response = site.get("/wrong");
+    assert_eq!(response.status, 500);
+    let id = response.header("x-request-id").unwrap();
+    site.wait_for_log(&format!("GET /wrong (request {id})"));
+}

@@ -56,7 +56,7 @@ impl Call {
             is_https: self.is_https,
         };
         let served = builder
-            .build(py, &exchange.request, self.body, origin)
+            .build(py, (&exchange.request, &exchange.id), self.body, origin)
             .and_then(|environ| serve(py, application, environ, &label));
         builder.flush_errors();
         if let Err(error) = served {

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use appliance_gateway::RequestBody;
+use appliance_gateway::{RequestBody, RequestId};
 use appliance_message::{Head, Name, Target};
 use http::{Method, Version};
 use pyo3::prelude::*;
@@ -67,6 +67,7 @@ keys! {
     server_protocol = "SERVER_PROTOCOL",
     remote_addr = "REMOTE_ADDR",
     remote_port = "REMOTE_PORT",
+    request_id = "HTTP_X_REQUEST_ID",
     input = "wsgi.input",
     url_scheme = "wsgi.url_scheme",
     https_is = "HTTPS",
@@ -125,12 +126,13 @@ impl EnvironBuilder {
     pub(crate) fn build<'py>(
         &mut self,
         py: Python<'py>,
-        head: &Head,
+        (head, id): (&Head, &RequestId),
         body: RequestBody,
         origin: Origin,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.template.bind(py).copy()?;
         let keys = &self.keys;
+        environ.set_item(&keys.request_id, id.text(&mut [0; 16]))?;
         match head.method {
             Method::GET => environ.set_item(&keys.request_method, &keys.get)?,
             Method::POST => environ.set_item(&keys.request_method, &keys.post)?,
@@ -267,6 +269,7 @@ fn add(
 /// - `content-length` has a variable of its own, and the body's framing is undone;
 /// - hop-by-hop fields are between the client and us (RFC 9110 §7.6.1);
 /// - `proxy` would become `HTTP_PROXY`, which HTTP clients in the application obey ("httpoxy");
+/// - `x-request-id` is set by us, from a trusted proxy's or anew;
 /// - a name with an underscore would pass for its twin with a hyphen.
 fn field_key(name: Name, spelled: &[u8]) -> Option<String> {
     match name {
@@ -276,7 +279,8 @@ fn field_key(name: Name, spelled: &[u8]) -> Option<String> {
         | Name::ProxyConnection
         | Name::Te
         | Name::Trailer
-        | Name::TransferEncoding => return None,
+        | Name::TransferEncoding
+        | Name::XRequestId => return None,
         Name::ContentType => return Some("CONTENT_TYPE".to_owned()),
         _ if spelled.contains(&b'_') => return None,
         _ => {}

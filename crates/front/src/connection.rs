@@ -30,6 +30,7 @@ use crate::file_reply::{self, Part};
 use crate::proxies::Scheme;
 use crate::proxy_protocol;
 use crate::request_body::{self, BodyError, Bounds};
+use crate::request_id;
 use crate::respond::{Answer, Origin, body_failed, decide, gateway_failed, refuse};
 use crate::response::{FilePart, Response};
 use crate::send::{self, Manner, StreamEnd};
@@ -247,14 +248,18 @@ impl<G: Gateway> Connection<G> {
         let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
         let (proxies, is_trusted) = (&self.front.proxies, self.origin.is_trusted);
         head.remove(|name, spelled| may_vouch(name) && proxies.scrub(spelled, is_trusted));
+        let told = head.get(Name::XRequestId).filter(|_| is_trusted);
+        let id = told
+            .and_then(request_id::told)
+            .unwrap_or_else(|| self.front.next_id());
         let mut reply = pin!(self.front.gateway.call(Request {
+            id: id.clone(),
             head,
             body,
             peer,
             local: self.origin.local,
             is_https,
             timeout,
-            id: self.front.next_id(),
         }));
         loop {
             let news = poll_fn(|context| match reply.as_mut().poll_news(context) {
@@ -273,6 +278,7 @@ impl<G: Gateway> Connection<G> {
                 }
                 Some(Err(error)) => {
                     let response = gateway_failed(&self.front, form, error);
+                    let response = response.with("X-Request-ID", id.to_string());
                     return self.send(response, manner).await;
                 }
             }

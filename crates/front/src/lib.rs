@@ -21,6 +21,7 @@ pub mod files;
 pub mod proxies;
 pub mod proxy_protocol;
 mod request_body;
+mod request_id;
 mod request_path;
 mod respond;
 mod response;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use appliance_gateway::{Gateway, GatewayError, RequestId};
+use appliance_gateway::{Gateway, GatewayError};
 use appliance_message::{Head, Target};
 use http::{Method, StatusCode};
 
@@ -111,23 +111,6 @@ pub(crate) fn body_failed(head: &Head, error: &BodyError) -> Response {
         }
     };
     refuse(status, head)
-}
-
-/// Numbers requests, beginning anywhere, so that two workers' numbers do not meet.
-#[derive(Debug)]
-pub(crate) struct RequestIds(AtomicU64);
-
-impl RequestIds {
-    pub(crate) fn new() -> Self {
-        use std::hash::{BuildHasher, RandomState};
-        RequestIds(AtomicU64::new(
-            RandomState::new().hash_one(std::process::id()),
-        ))
-    }
-
-    pub(crate) fn next(&self) -> RequestId {
-        RequestId(self.0.fetch_add(1, Ordering::Relaxed))
-    }
 }
 
 /// Reports turned-away requests, once a second at most.

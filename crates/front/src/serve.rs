@@ -17,7 +17,8 @@ use crate::connection;
 use crate::connections::{Connections, Order, ticks};
 use crate::files::Cache;
 use crate::proxies::Proxies;
-use crate::respond::{Origin, Overload, RequestIds};
+use crate::request_id::RequestIds;
+use crate::respond::{Origin, Overload};
 use crate::site::Sites;
 
 /// Bytes of files that a worker keeps in memory.

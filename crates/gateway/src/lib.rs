@@ -67,13 +67,33 @@ pub struct Request {
     pub id: RequestId,
 }
 
-/// Printed as 16 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestId(pub u64);
+/// What a request is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestId {
+    /// Ours: printed as 16 hexadecimal digits.
+    Number(u64),
+    /// A trusted proxy's.
+    Told(Box<str>),
+}
+
+impl RequestId {
+    /// As it is written; `buffer` is for the digits.
+    pub fn text<'a>(&'a self, buffer: &'a mut [u8; 16]) -> &'a str {
+        match self {
+            RequestId::Told(name) => name,
+            RequestId::Number(number) => {
+                for (place, digit) in buffer.iter_mut().rev().enumerate() {
+                    *digit = b"0123456789abcdef"[(number >> (4 * place)) as usize & 15];
+                }
+                std::str::from_utf8(buffer).unwrap_or_default()
+            }
+        }
+    }
+}
 
 impl std::fmt::Display for RequestId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(self.text(&mut [0; 16]))
     }
 }
 
