@@ -3,7 +3,8 @@
 //! 1. Method: GET and HEAD; OPTIONS says so; others are 405.
 //! 2. A hot file is answered from memory by its path as written: no system call.
 //! 3. Otherwise the path is decoded ([`path`]) and looked up ([`lookup`], [`open`]), on this
-//!    thread if the kernel has all of it in memory, else in the blocking pool.
+//!    thread if the kernel has all of it in memory, else in the blocking pool, once for all who
+//!    want the same ([`single_flight`]).
 //! 4. A folder without its final slash is redirected; what is not there gets the fallback
 //!    ([`fallback`]) or a 404.
 //! 5. A representation is picked ([`encoding`]), conditions ([`conditions`]) and range ([`range`])
@@ -19,6 +20,7 @@ mod media_type;
 mod open;
 mod path;
 pub(crate) mod range;
+mod single_flight;
 
 use std::io;
 use std::ops::Range;
@@ -39,6 +41,7 @@ use lookup::{Content, Entry, Found, Source, Variant};
 use open::Access;
 use path::{Below, PathError};
 use range::RangeRequest;
+use single_flight::Flights;
 
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
@@ -49,6 +52,7 @@ pub struct Folder {
     fallback: Option<Below>,
     cache: Arc<Cache>,
     id: FolderId,
+    flights: Flights<At>,
 }
 
 impl Folder {
@@ -71,6 +75,7 @@ impl Folder {
                 .and_then(|path| parse(path, path.ends_with('/'))),
             id: cache.add_folder(),
             cache,
+            flights: Flights::default(),
         }
     }
 
@@ -149,8 +154,28 @@ impl Folder {
             Known::Unknown => None,
         };
         let (source, below_too, known_too) = (self.source.clone(), below.clone(), known.clone());
-        let found = anywhere(move |access| source.find(&below_too, known_too.as_deref(), access));
-        Ok(match (found.await, known) {
+        let look = move |access| source.find(&below_too, known_too.as_deref(), access);
+        if let Some(found) = at_once(&look) {
+            return self.settle(below, found, known);
+        }
+        let wait = async {
+            // Somebody may have been quicker, from what the kernel has in memory by now.
+            match self.cache.fresh(self.id, below.as_bytes()) {
+                Some(entry) if known.is_none() => Ok(At::File(entry)),
+                _ => self.settle(below, in_pool(look).await, known),
+            }
+        };
+        self.flights.share(below.as_bytes(), wait).await
+    }
+
+    /// Keeps in the cache what is there, and nothing else.
+    fn settle(
+        &self,
+        below: &Below,
+        found: io::Result<Found>,
+        known: Option<Arc<Entry>>,
+    ) -> io::Result<At> {
+        Ok(match (found, known) {
             (Ok(Found::Unchanged), Some(entry)) => At::File(entry),
             (Ok(Found::File(entry)), _) => {
                 let entry: Arc<Entry> = Arc::from(entry);
@@ -245,6 +270,7 @@ fn with_fields(variant: &Variant, part: Option<Range<u64>>, body: Body) -> Respo
     response
 }
 
+#[derive(Debug, Clone)]
 enum At {
     File(Arc<Entry>),
     Folder,
@@ -256,10 +282,23 @@ enum At {
 async fn anywhere<T: Send + 'static>(
     look: impl Fn(Access) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    match look(Access::Cached) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-        result => return result,
+    match at_once(&look) {
+        Some(result) => result,
+        None => in_pool(look).await,
     }
+}
+
+/// None if it would have to wait for a disk.
+fn at_once<T>(look: &impl Fn(Access) -> io::Result<T>) -> Option<io::Result<T>> {
+    match look(Access::Cached) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        result => Some(result),
+    }
+}
+
+async fn in_pool<T: Send + 'static>(
+    look: impl Fn(Access) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let waiting = tokio::task::spawn_blocking(move || look(Access::Wait));
     waiting
         .await
