@@ -24,6 +24,10 @@ bench *ARGS:
 conformance *ARGS:
     tests/conformance/run {{ ARGS }}
 
+# Fuzz what reads untrusted bytes: `just fuzz --seconds 600 head`
+fuzz *ARGS:
+    tests/fuzz/run {{ ARGS }}
+
 # The demo, as the README's first command runs it
 run:
     cargo run --release -- serve config/demo/project.toml

@@ -336,6 +336,15 @@ fn pick(request: &Head, variants: &[Variant]) -> usize {
         .unwrap_or(0)
 }
 
+/// The part of a file of `len` bytes that a Range field gets, if it gets one.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn range_of(field: &[u8], len: u64) -> Option<Range<u64>> {
+    match range::parse(field, len) {
+        RangeRequest::Part(part) => Some(part),
+        RangeRequest::Whole | RangeRequest::Unsatisfiable => None,
+    }
+}
+
 /// A range is defined for GET alone (RFC 9110 §14.2).
 fn requested_range(head: &Head, variant: &Variant) -> RangeRequest {
     match head.get(Name::Range) {

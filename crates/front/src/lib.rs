@@ -18,6 +18,9 @@ mod connections;
 pub mod error_page;
 mod file_reply;
 pub mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod proxies;
 pub mod proxy_protocol;
 mod request_body;

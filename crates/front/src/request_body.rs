@@ -180,3 +180,6 @@ impl Received {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,3 +282,6 @@ fn wait_if_unsupported(error: io::Error) -> io::Error {
         error
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What `tests/fuzz` calls and nothing else may: the steps of a request from Host and path to the
+//! folder that answers, and the reading of a Range.
+//!
+//! They are internal, and public modules for the sake of a test would make promises of them. So
+//! there is this one narrow door, compiled only with the feature `fuzzing`, which no other crate
+//! of the workspace asks for. It decides nothing: each function calls what requests go through.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use appliance_message::Head;
+use appliance_project::model;
+
+use crate::files::{Cache, Folder, range_of};
+use crate::request_path;
+use crate::route::{Handler, Match};
+use crate::site::Sites;
+
+/// A path in the form that routes compare; none if it is malformed.
+pub fn normalize(path: &[u8]) -> Option<String> {
+    let normal = request_path::normalize(path).ok()?;
+    Some(normal.into_owned())
+}
+
+/// The part of a file of `len` bytes that a Range field gets; none for the whole file, and for
+/// what cannot be satisfied.
+pub fn range(field: &[u8], len: u64) -> Option<Range<u64>> {
+    range_of(field, len)
+}
+
+/// The sites of one address.
+#[derive(Debug)]
+pub struct Listener(Arc<Sites>);
+
+/// Where a request leads.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// 400: the Host field.
+    BadHost,
+    /// 400: the path.
+    Malformed,
+    /// 404.
+    Nothing,
+    /// A redirect to the path with a slash.
+    AddSlash,
+    /// The application. The route's body limit tells which route it was.
+    Application(u64),
+    /// A folder, and the rest of the path for [`Folder::reply`].
+    Files(&'a Folder, String),
+}
+
+impl Listener {
+    /// The address that the first of `sites` names first; none if it names none.
+    pub fn new(sites: &[model::Site]) -> Option<Listener> {
+        const CACHE_BYTES: usize = 1 << 20;
+        let address = sites.first()?.listen.first()?;
+        let listeners = Sites::by_listener(sites, &Arc::new(Cache::new(CACHE_BYTES)));
+        listeners.get(address).cloned().map(Listener)
+    }
+
+    /// Host and path → who answers.
+    pub fn find(&self, head: &Head) -> Found<'_> {
+        let Ok(site) = self.0.find(head) else {
+            return Found::BadHost;
+        };
+        let Ok(path) = request_path::normalize(head.path()) else {
+            return Found::Malformed;
+        };
+        match site.routes.find(&path) {
+            Match::Route(Handler::Files(folder), prefix) => {
+                Found::Files(folder, path[prefix..].to_owned())
+            }
+            Match::Route(Handler::Wsgi(bounds), _) => Found::Application(bounds.body_limit_bytes),
+            Match::AddSlash => Found::AddSlash,
+            Match::Nothing => Found::Nothing,
+        }
+    }
+}
