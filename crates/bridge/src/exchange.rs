@@ -64,6 +64,9 @@ struct State {
     /// 103s that are to leave before the head.
     hints: VecDeque<Fields>,
     head: Head,
+    /// The first of the chunks, which often is the only one; empty if there is none.
+    first: Bytes,
+    /// Further ones.
     chunks: VecDeque<Bytes>,
     buffered_bytes: usize,
     /// What follows `chunks`.
@@ -78,7 +81,7 @@ struct State {
 
 enum Head {
     Awaited,
-    Ready(Box<Result<Reply<()>, GatewayError>>),
+    Ready(Result<Reply<()>, GatewayError>),
     Taken,
 }
 
@@ -103,6 +106,7 @@ impl Exchange {
             state: Mutex::new(State {
                 hints: VecDeque::new(),
                 head: Head::Awaited,
+                first: Bytes::new(),
                 chunks: VecDeque::new(),
                 buffered_bytes: 0,
                 spooled: Spooled::default(),
@@ -144,7 +148,7 @@ impl Exchange {
     ) -> Result<(), ClientGone> {
         let mut state = lock(&self.state);
         state.check_open()?;
-        state.head = Head::Ready(Box::new(Ok(reply)));
+        state.head = Head::Ready(Ok(reply));
         state.complete_if(complete);
         state.append(first);
         self.tell_front(state)
@@ -162,7 +166,7 @@ impl Exchange {
             End::Complete | End::Cut => GivenUp::Complete,
         };
         if awaited {
-            state.head = Head::Ready(Box::new(Err(error)));
+            state.head = Head::Ready(Err(error));
         }
         if state.end == End::Open {
             state.end = End::Cut;
@@ -337,10 +341,24 @@ impl State {
 
     fn append(&mut self, chunk: Bytes) {
         self.sent = self.sent.wrapping_add(1);
-        if !chunk.is_empty() {
-            self.buffered_bytes += chunk.len();
-            self.chunks.push_back(chunk);
+        if chunk.is_empty() {
+            return;
         }
+        let before = self.buffered_bytes;
+        self.buffered_bytes += chunk.len();
+        match before {
+            0 => self.first = chunk,
+            _ => self.chunks.push_back(chunk),
+        }
+    }
+
+    fn next_chunk(&mut self) -> Option<Bytes> {
+        let chunk = match self.first.is_empty() {
+            false => std::mem::take(&mut self.first),
+            true => self.chunks.pop_front()?,
+        };
+        self.buffered_bytes -= chunk.len();
+        Some(chunk)
     }
 
     fn register(&mut self, context: &Context<'_>) {
@@ -367,13 +385,13 @@ impl Answering<ReplyStream> for AwaitReply {
             if let Some(hints) = state.hints.pop_front() {
                 return Poll::Ready(Ok(News::Hints(hints)));
             }
+            if !matches!(state.head, Head::Ready(_)) {
+                state.register(context);
+                return Poll::Pending;
+            }
             match std::mem::replace(&mut state.head, Head::Taken) {
-                Head::Ready(result) => *result,
-                other => {
-                    state.head = other;
-                    state.register(context);
-                    return Poll::Pending;
-                }
+                Head::Ready(result) => result,
+                Head::Awaited | Head::Taken => unreachable!("checked above"),
             }
         };
         let stream = self.0.take();
@@ -410,8 +428,7 @@ impl Body for ReplyStream {
     ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
         let exchange = &self.exchange;
         let mut state = lock(&exchange.state);
-        if let Some(chunk) = state.chunks.pop_front() {
-            state.buffered_bytes -= chunk.len();
+        if let Some(chunk) = state.next_chunk() {
             if state.python_waits {
                 exchange.taken.notify_one();
             }
@@ -433,7 +450,7 @@ impl Body for ReplyStream {
 
     fn is_end_stream(&self) -> bool {
         let state = lock(&self.exchange.state);
-        state.end == End::Complete && state.chunks.is_empty() && state.spooled.is_empty()
+        state.end == End::Complete && state.buffered_bytes == 0 && state.spooled.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -452,6 +469,7 @@ impl Drop for ReplyStream {
         let mut state = lock(&self.exchange.state);
         state.client_gone = true;
         state.front = None;
+        state.first.clear();
         state.chunks.clear();
         state.buffered_bytes = 0;
         let spooled = std::mem::take(&mut state.spooled);
