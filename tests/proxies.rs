@@ -47,6 +47,39 @@ const VOUCHING: &str = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r
                         X-Kept: kept\r\n";
 
 #[test]
+fn a_proxy_that_is_not_trusted_is_reported_once() {
+    let site = start("", "");
+    environ(&site, "X-Kept: kept\r\n");
+    assert!(!site.log().contains("trusted_proxies"), "{}", site.log());
+    environ(&site, VOUCHING);
+    site.wait_for_log("`X-Forwarded-For` came from 127.0.0.1, which is no trusted proxy");
+    environ(&site, VOUCHING);
+    let trusted = start("trusted_proxies = [\"127.0.0.1\"]", "");
+    ask(&mut trusted.connect(), "/named", VOUCHING);
+    assert_eq!(site.log().matches("no trusted proxy").count(), 1);
+    assert_eq!(trusted.log().matches("no trusted proxy").count(), 0);
+}
+
+#[test]
+fn a_host_without_a_host_field_is_a_trusted_proxys_or_the_targets() {
+    let trusted = start("trusted_proxies = [\"127.0.0.1\"]", "");
+    let fields = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: named.test\r\n";
+    for (site, target, fields, host) in [
+        (&trusted, "/named", fields, Some("named.test")),
+        (&trusted, "/", "", None),
+        (&start("", ""), "/", fields, None),
+        (&trusted, "http://named.test/named", "", Some("named.test")),
+    ] {
+        let mut connection = site.connect();
+        connection.send(format!("GET {target} HTTP/1.0\r\n{fields}\r\n"));
+        let response = connection.response();
+        assert_eq!(response.status, 200, "{target} {fields}");
+        let environ: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(environ["HTTP_HOST"].as_str(), host, "{target} {fields}");
+    }
+}
+
+#[test]
 fn by_default_nobody_says_who_it_is() {
     for server in ["", "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]"] {
         let environ = environ(&start(server, ""), VOUCHING);

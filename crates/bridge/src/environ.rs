@@ -225,6 +225,13 @@ impl EnvironBuilder {
                 }
             }
         }
+        // An HTTP/1.0 request may have no Host field, and yet a proxy or its target names a host.
+        if !head.has(Name::Host)
+            && let (Some(Some(key)), Some(host)) =
+                (self.fields.get(Name::Host as usize), head.host())
+        {
+            environ.set_item(key, latin1(py, host))?;
+        }
         Ok(())
     }
 

@@ -247,6 +247,9 @@ impl<G: Gateway> Connection<G> {
     ) -> After {
         let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
         let (proxies, is_trusted) = (&self.front.proxies, self.origin.is_trusted);
+        if !is_trusted && head.has(Name::XForwardedFor) && !self.sites.proxy_protocol {
+            self.front.stranger.report(self.origin.peer.ip());
+        }
         head.remove(|name, spelled| may_vouch(name) && proxies.scrub(spelled, is_trusted));
         let told = head.get(Name::XRequestId).filter(|_| is_trusted);
         let id = told

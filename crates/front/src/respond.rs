@@ -1,8 +1,8 @@
 //! A request → who answers it: the steps 2 to 4 of a request, in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use appliance_gateway::{Gateway, GatewayError};
@@ -111,6 +111,23 @@ pub(crate) fn body_failed(head: &Head, error: &BodyError) -> Response {
         }
     };
     refuse(status, head)
+}
+
+/// Reports a proxy that is not trusted, once in the life of a worker: anybody can pass for one.
+#[derive(Debug, Default)]
+pub(crate) struct Stranger(AtomicBool);
+
+impl Stranger {
+    pub(crate) fn report(&self, peer: IpAddr) {
+        if self.0.load(Ordering::Relaxed) || self.0.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let peer = peer.to_canonical();
+        tracing::warn!(
+            "`X-Forwarded-For` came from {peer}, which is no trusted proxy, and was dropped; if it is \
+             yours, add its address to `server.trusted_proxies` (said once)"
+        );
+    }
 }
 
 /// Reports turned-away requests, once a second at most.

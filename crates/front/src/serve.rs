@@ -18,7 +18,7 @@ use crate::connections::{Connections, Order, ticks};
 use crate::files::Cache;
 use crate::proxies::Proxies;
 use crate::request_id::RequestIds;
-use crate::respond::{Origin, Overload};
+use crate::respond::{Origin, Overload, Stranger};
 use crate::site::Sites;
 
 /// Bytes of files that a worker keeps in memory.
@@ -37,6 +37,7 @@ pub struct Front<G> {
     pub(crate) body_buffer_bytes: u64,
     pub(crate) spool: PathBuf,
     pub(crate) overload: Overload,
+    pub(crate) stranger: Stranger,
     listeners: HashMap<SocketAddr, Arc<Sites>>,
     ids: RequestIds,
 }
@@ -64,6 +65,7 @@ impl<G: Gateway> Front<G> {
             body_buffer_bytes: project.python.body_buffer_bytes,
             spool: project.python.spool.clone(),
             overload: Overload::new(),
+            stranger: Stranger::default(),
             listeners: Sites::by_listener(&project.sites, &cache),
             ids: RequestIds::new(),
         })
