@@ -2,9 +2,11 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::place;
 use crate::protocol::{Answer, Request};
+use crate::sys;
 
 /// Why there is no last answer.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub fn ask(
 ) -> Result<Answer, ClientError> {
     let mut stream = place::connect(file, control)
         .ok_or_else(|| ClientError::NotRunning(place::candidates(file, control)))?;
+    let server = sys::peer(&stream);
     let failed = ClientError::Connection;
     let mut line = serde_json::to_vec(request).map_err(|error| failed(error.into()))?;
     line.push(b'\n');
@@ -53,7 +56,31 @@ pub fn ask(
             break;
         }
     }
+    if let (Request::Stop | Request::Quit, Ok(server)) = (request, server) {
+        wait_for_end(server);
+    }
     last.ok_or(ClientError::NoAnswer)
+}
+
+/// The kernel closes a process's connections a moment before the process is gone.
+fn wait_for_end(pid: u32) {
+    const LONGEST: Duration = Duration::from_secs(1);
+    let began = Instant::now();
+    while runs(pid) && began.elapsed() < LONGEST {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// One that is dead and has not been waited for does not.
+fn runs(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    // The name, in parentheses, may hold anything.
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, Some('Z' | 'X') | None)
 }
 
 impl ClientError {
