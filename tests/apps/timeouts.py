@@ -1,4 +1,5 @@
 """What takes too long, each in its own way: a function for each path."""
+import ctypes
 import re
 import threading
 import time
@@ -45,6 +46,12 @@ def keep_gil(environ, start_response):
     while took < float(environ["QUERY_STRING"]):
         length, took = length + 1, took * 2
     backtrack(length)
+    return fine(environ, start_response)
+
+
+def wait_with_gil(environ, start_response):
+    # Unlike CDLL it does not let go of the GIL.
+    ctypes.PyDLL(None).usleep(int(float(environ["QUERY_STRING"]) * 1_000_000))
     return fine(environ, start_response)
 
 

@@ -23,10 +23,12 @@ pub(crate) struct Overdue {
 
 impl Overdue {
     /// Tells of it, once, with the stack or why there is none.
-    pub(crate) fn report(&self, stack: &str) {
+    pub(crate) fn report(&self, stack: impl FnOnce() -> String) {
+        // First, since a signal to see the stack may end what it waits for.
         if self.is_told.swap(true, Ordering::Relaxed) {
             return;
         }
+        let stack = stack();
         let outcome = match self.given_up {
             GivenUp::Answered => "was answered 504",
             GivenUp::Cut => "was cut",

@@ -105,10 +105,10 @@ fn run_errands(posts: &[Post], errands: &Receiver<Errand>, has_had_gil: &AtomicB
                 // None while the interpreter ends: nobody waits for the request any more.
                 let struck = Python::try_attach(|py| strike(py, post, &overdue));
                 if let Some(stack) = struck {
-                    overdue.report(&stack.map_or_else(
-                        || "it has ended meanwhile".to_owned(),
-                        |frames| stack::print(&frames),
-                    ));
+                    overdue.report(|| match stack {
+                        Some(frames) => stack::print(&frames),
+                        None => "it has ended meanwhile".to_owned(),
+                    });
                 }
             }
         }

@@ -201,8 +201,10 @@ impl Look {
                     true => "it keeps the GIL, so no other request of this worker gets on",
                     false => "the GIL is not to be had, so no request of this worker gets on",
                 };
-                let stack = self.stack_without_gil(overdue.place, &overdue.exchange);
-                overdue.report(&format!("{what}\n{stack}"));
+                overdue.report(|| {
+                    let stack = self.stack_without_gil(overdue.place, &overdue.exchange);
+                    format!("{what}\n{stack}")
+                });
                 (self.ask)(Reason::Stuck);
             }
             Found::Lost(overdue) => {
@@ -218,22 +220,38 @@ impl Look {
 
     /// A call may have a long timeout, but none may stop all others for as long: its worker is
     /// replaced, and if it ends while that drains, it is answered.
+    ///
+    /// One that waits in C with the GIL cannot be told from those that it holds up, nor can a
+    /// thread of the application's own: then the log names the oldest request, without a stack,
+    /// since a signal could end what it waits for.
     fn report_kept_gil(&mut self, gil_kept: Duration) {
+        let keeper = self.gil.keeper();
         let call = |running: &mut Running| (running.label.clone(), Arc::clone(&running.exchange));
-        let Some(place) = self.gil.keeper() else {
-            return;
-        };
-        let Some((label, exchange)) = self.posts[place].look(call) else {
-            return;
-        };
-        let stack = self.stack_without_gil(place, &exchange);
-        tracing::error!(
-            "a request has kept the GIL for {:.0} s, so no other request of this worker gets on: \
-             {label}, in thread appliance-{}\n{stack}",
-            gil_kept.as_secs_f64(),
-            place + 1
-        );
+        let named = keeper.or_else(|| self.oldest());
+        if let Some(place) = named
+            && let Some((label, exchange)) = self.posts[place].look(call)
+        {
+            let (seconds, thread) = (gil_kept.as_secs_f64(), place + 1);
+            match keeper {
+                Some(_) => tracing::error!(
+                    "a request has kept the GIL for {seconds:.0} s, so no other request of this \
+                     worker gets on: {label}, in thread appliance-{thread}\n{}",
+                    self.stack_without_gil(place, &exchange)
+                ),
+                None => tracing::error!(
+                    "the GIL has not been to be had for {seconds:.0} s, so no request of this \
+                     worker gets on, the oldest: {label}, in thread appliance-{thread}"
+                ),
+            }
+        }
         (self.ask)(Reason::Stuck);
+    }
+
+    /// The place of the call that began first.
+    fn oldest(&self) -> Option<usize> {
+        let began = |place: &usize| self.posts[*place].look(|running| running.began);
+        let places = (0..self.posts.len()).filter(|place| began(place).is_some());
+        places.min_by_key(began)
     }
 
     fn stack_without_gil(&mut self, place: usize, exchange: &Arc<Exchange>) -> String {
