@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "wsgi/any_request.rs"]
+mod any_request;
 #[path = "wsgi/body.rs"]
 mod body;
 #[path = "wsgi/close.rs"]
