@@ -53,7 +53,7 @@ fn project(python: &str) -> Project {
 fn nothing_failed(counted: &Counted) {
     assert!(counted.failed.is_empty(), "{counted:?}");
     assert_eq!(counted.asked_again, 0, "{counted:?}");
-    assert!(counted.answered > 100, "{counted:?}");
+    assert!(counted.answered > 20, "{counted:?}");
 }
 
 /// Reloads by signal and waits for the end of it.
