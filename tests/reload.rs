@@ -53,7 +53,7 @@ fn project(python: &str) -> Project {
 fn nothing_failed(counted: &Counted) {
     assert!(counted.failed.is_empty(), "{counted:?}");
     assert_eq!(counted.asked_again, 0, "{counted:?}");
-    assert!(counted.answered > 20, "{counted:?}");
+    assert!(counted.answered > 100, "{counted:?}");
 }
 
 /// Reloads by signal and waits for the end of it.
@@ -216,6 +216,8 @@ fn a_reload_changes_addresses() {
         support::Connection::open(other).get("/hello").text(),
         "hello"
     );
+    // The load goes on after the change too, and is long enough to count.
+    std::thread::sleep(Duration::from_secs(1));
     nothing_failed(&load.stop());
     fs::write(&file, toml.replace("127.0.0.1:0", &other.to_string())).unwrap();
     reload(&site, 3);
