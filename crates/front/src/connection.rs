@@ -31,7 +31,7 @@ use crate::proxies::Scheme;
 use crate::proxy_protocol;
 use crate::request_body::{self, BodyError, Bounds};
 use crate::request_id;
-use crate::respond::{Answer, Origin, body_failed, decide, gateway_failed, refuse};
+use crate::respond::{Answer, Origin, body_failed, decide, find, gateway_failed, refuse};
 use crate::response::{FilePart, Response};
 use crate::send::{self, Manner, StreamEnd};
 use crate::serve::Front;
@@ -107,7 +107,7 @@ impl<G: Gateway> Connection<G> {
                 NextHead::Refused { refusal, is_head } => self.refuse(refusal, is_head).await,
                 NextHead::TimedOut => {
                     let page = error_page(StatusCode::REQUEST_TIMEOUT, Form::Line);
-                    self.last_words(page, false).await;
+                    self.last_words(page, Manner::of_refusal(false)).await;
                     return; // Who is that slow is not waited for any longer.
                 }
                 NextHead::End => return,
@@ -184,7 +184,7 @@ impl<G: Gateway> Connection<G> {
             None if self.socket.has_begun() => After::Close,
             None => {
                 let page = error_page(StatusCode::INTERNAL_SERVER_ERROR, form);
-                self.last_words(page, is_head).await
+                self.last_words(page, Manner::of_refusal(is_head)).await
             }
         }
     }
@@ -196,19 +196,38 @@ impl<G: Gateway> Connection<G> {
             Ok(framing) => framing,
             Err(refusal) => return self.refuse(refusal, is_head).await,
         };
+        let keeps_alive = !is_last && head.keeps_alive();
+        let mut manner = Manner::new(&head.method, head.version, keeps_alive);
         let Ok(expects) = expects_continue(&head) else {
             let refused = refuse(StatusCode::EXPECTATION_FAILED, &head);
-            return self.last_words(refused, is_head).await;
+            return self.last_words(refused, manner).await;
         };
         let sites = Arc::clone(&self.sites);
         let Ok(site) = sites.find(&head) else {
             let refused = refuse(StatusCode::BAD_REQUEST, &head);
-            return self.last_words(refused, is_head).await;
+            return self.last_words(refused, manner).await;
         };
         self.socket.set_send_ticks(site.send_ticks);
-        let keeps_alive = !is_last && head.keeps_alive();
-        let manner = Manner::new(&head.method, head.version, keeps_alive);
-        let response = match decide(&*self.front, site, &head) {
+        let visit;
+        let answer = match find(site, &head) {
+            Err(refused) => Answer::Ready(refused),
+            Ok(found) => {
+                let admitted = match found.rules {
+                    None => Ok(()),
+                    Some(rules) => {
+                        let admitted;
+                        (visit, admitted) = Box::pin(rules.admit(&head)).await;
+                        manner.visit = Some(&visit);
+                        admitted
+                    }
+                };
+                match admitted {
+                    Ok(()) => decide(&*self.front, &found, &head),
+                    Err(refused) => Answer::Ready(refused),
+                }
+            }
+        };
+        let response = match answer {
             Answer::Application(bounds) => {
                 let body_limit = bounds.body_limit_bytes;
                 let body = match framing {
@@ -221,7 +240,7 @@ impl<G: Gateway> Connection<G> {
                             .await
                     }
                     Err(BodyError::Left) => After::Close,
-                    Err(error) => self.last_words(body_failed(&head, &error), is_head).await,
+                    Err(error) => self.last_words(body_failed(&head, &error), manner).await,
                 };
             }
             Answer::Files(folder, below) => Box::pin(folder.reply(&head, &below)).await,
@@ -233,7 +252,7 @@ impl<G: Gateway> Connection<G> {
                 let after = self.send(response, manner).await;
                 self.skip(framing, site.body_ticks, after).await
             }
-            _ => self.last_words(response, is_head).await,
+            _ => self.last_words(response, manner).await,
         }
     }
 
@@ -243,7 +262,7 @@ impl<G: Gateway> Connection<G> {
         (peer, is_https): (SocketAddr, bool),
         (mut head, body): (Head, RequestBody),
         timeout: Option<Duration>,
-        manner: Manner,
+        manner: Manner<'_>,
     ) -> After {
         let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
         let (proxies, is_trusted) = (&self.front.proxies, self.origin.is_trusted);
@@ -323,7 +342,7 @@ impl<G: Gateway> Connection<G> {
         reply: Reply<G::Body>,
         part: Option<&Part>,
         form: Form,
-        mut manner: Manner,
+        mut manner: Manner<'_>,
     ) -> After {
         let Reply { head, body } = reply;
         manner.keeps_alive &= self.goes_on();
@@ -339,7 +358,7 @@ impl<G: Gateway> Connection<G> {
             }
             ReplyBody::Stream(stream) => stream,
         };
-        let end = send::stream(&mut self.socket, &self.status, &head, stream, manner).await;
+        let end = send::stream(&mut self.socket, &self.status, head, stream, manner).await;
         match end {
             Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
             _ => After::Close,
@@ -388,7 +407,7 @@ impl<G: Gateway> Connection<G> {
         self.status.order() < Order::Drain
     }
 
-    async fn send(&mut self, response: Response, mut manner: Manner) -> After {
+    async fn send(&mut self, response: Response, mut manner: Manner<'_>) -> After {
         manner.keeps_alive &= self.goes_on();
         let sent = send::response(&mut self.socket, &self.status, response, manner).await;
         if let Err(error) = &sent {
@@ -402,18 +421,14 @@ impl<G: Gateway> Connection<G> {
 
     async fn refuse(&mut self, refusal: Refusal, is_head: bool) -> After {
         tracing::debug!(peer = %self.origin.peer, reason = refusal.reason, "a request was refused");
-        self.last_words(error_page(refusal.status, Form::Line), is_head)
-            .await
+        let page = error_page(refusal.status, Form::Line);
+        self.last_words(page, Manner::of_refusal(is_head)).await
     }
 
     /// Sends a response after which nothing the client sends will be a request.
-    async fn last_words(&mut self, response: Response, is_head: bool) -> After {
+    async fn last_words(&mut self, response: Response, mut manner: Manner<'_>) -> After {
         self.status.enter(Phase::Busy, 0);
-        let manner = Manner {
-            is_head,
-            version: Version::HTTP_11,
-            keeps_alive: false,
-        };
+        manner.keeps_alive = false;
         self.send(response, manner).await;
         After::Linger
     }

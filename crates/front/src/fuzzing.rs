@@ -67,10 +67,10 @@ impl Listener {
             return Found::Malformed;
         };
         match site.routes.find(&path) {
-            Match::Route(Handler::Files(folder), prefix) => {
-                Found::Files(folder, path[prefix..].to_owned())
-            }
-            Match::Route(Handler::Wsgi(bounds), _) => Found::Application(bounds.body_limit_bytes),
+            Match::Route(route, prefix) => match &route.handler {
+                Handler::Files(folder) => Found::Files(folder, path[prefix..].to_owned()),
+                Handler::Wsgi(bounds) => Found::Application(bounds.body_limit_bytes),
+            },
             Match::AddSlash => Found::AddSlash,
             Match::Nothing => Found::Nothing,
         }

@@ -8,7 +8,8 @@
 //! 2. [`request_path`]: the path is normalised for matching; a malformed one is a 400.
 //! 3. [`site`]: the listener and the Host field name the site. Behind trusted proxies, these say
 //!    which host was asked for, and by whom ([`proxies`], [`proxy_protocol`]).
-//! 4. [`route`]: the exact path or the longest prefix names who answers.
+//! 4. [`route`]: the exact path or the longest prefix names who answers, and the [`rules`] that hold
+//!    whoever that is: they may refuse the request, and have the last word about the response.
 //! 5. [`files`] answers; or [`request_body`] receives the body and the gateway calls the
 //!    application.
 //! 6. [`send`]: the response becomes bytes; files leave by `sendfile`.
@@ -29,6 +30,7 @@ mod request_path;
 mod respond;
 mod response;
 mod route;
+mod rules;
 mod send;
 mod sendfile;
 mod serve;

@@ -1,5 +1,6 @@
 //! A request → who answers it: the steps 2 to 4 of a request, in order.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use crate::request_body::BodyError;
 use crate::request_path::{self, escape_raw};
 use crate::response::Response;
 use crate::route::{Bounds, Handler, Match};
+use crate::rules::Rules;
 use crate::serve::Front;
 use crate::site::Site;
 
@@ -37,33 +39,63 @@ pub(crate) enum Answer<'a> {
     Application(Bounds),
 }
 
-/// Decides who answers, and answers at once what needs to wait for nothing: hot files do not.
-pub(crate) fn decide<'a, G: Gateway>(front: &Front<G>, site: &'a Site, head: &Head) -> Answer<'a> {
+/// Where a request leads.
+pub(crate) struct Found<'a, 'h> {
+    /// The path in normal form.
+    path: Cow<'h, str>,
+    matched: Match<'a>,
+    /// What holds there.
+    pub(crate) rules: Option<&'a Rules>,
+}
+
+/// Finds the route of a request; an error is the answer to one that cannot have any.
+pub(crate) fn find<'a, 'h>(site: &'a Site, head: &'h Head) -> Result<Found<'a, 'h>, Response> {
     if head.method == Method::CONNECT {
-        return Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head));
+        return Err(refuse(StatusCode::NOT_IMPLEMENTED, head));
     }
     if head.form == Target::Asterisk {
-        return Answer::Ready(Response::new(StatusCode::NO_CONTENT));
+        return Err(Response::new(StatusCode::NO_CONTENT));
     }
     let Ok(path) = request_path::normalize(head.path()) else {
-        return Answer::Ready(refuse(StatusCode::BAD_REQUEST, head));
+        return Err(refuse(StatusCode::BAD_REQUEST, head));
     };
-    match site.routes.find(&path) {
-        Match::Route(Handler::Files(folder), prefix) => {
+    let matched = site.routes.find(&path);
+    let rules = match &matched {
+        Match::Route(route, _) => &route.rules,
+        Match::AddSlash | Match::Nothing => &site.rules,
+    };
+    Ok(Found {
+        path,
+        matched,
+        rules: rules.as_deref(),
+    })
+}
+
+/// Decides who answers, and answers at once what needs to wait for nothing: hot files do not.
+pub(crate) fn decide<'a, G: Gateway>(
+    front: &Front<G>,
+    found: &Found<'a, '_>,
+    head: &Head,
+) -> Answer<'a> {
+    let path = &found.path;
+    let (route, below) = match found.matched {
+        Match::Route(route, prefix) => (route, &path[prefix..]),
+        Match::AddSlash => return Answer::Ready(add_slash(head, path)),
+        Match::Nothing => return Answer::Ready(refuse(StatusCode::NOT_FOUND, head)),
+    };
+    match &route.handler {
+        Handler::Files(folder) => {
             front.gateway.stay_awake();
-            let below = &path[prefix..];
             match folder.reply_at_once(head, below) {
                 Some(response) => Answer::Ready(response),
                 None => Answer::Files(folder, below.to_owned()),
             }
         }
         // An echo gives scripts the fields that they must not see, whatever the application says.
-        Match::Route(Handler::Wsgi(_), _) if head.method == Method::TRACE => {
+        Handler::Wsgi(_) if head.method == Method::TRACE => {
             Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
         }
-        Match::Route(Handler::Wsgi(bounds), _) => Answer::Application(*bounds),
-        Match::AddSlash => Answer::Ready(add_slash(head, &path)),
-        Match::Nothing => Answer::Ready(refuse(StatusCode::NOT_FOUND, head)),
+        Handler::Wsgi(bounds) => Answer::Application(*bounds),
     }
 }
 

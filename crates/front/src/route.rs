@@ -8,13 +8,22 @@ use appliance_project::model::{self, Pattern, Target};
 
 use crate::files::{Cache, Folder};
 use crate::request_path::escape;
+use crate::rules::Rules;
 
 /// The routes of a site.
 #[derive(Debug)]
 pub(crate) struct Routes {
-    exact: HashMap<String, Handler>,
+    exact: HashMap<String, Route>,
     /// Longest first.
-    prefixes: Vec<(String, Handler)>,
+    prefixes: Vec<(String, Route)>,
+}
+
+/// A route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) handler: Handler,
+    /// What holds whoever answers; none, if nothing does.
+    pub(crate) rules: Option<Arc<Rules>>,
 }
 
 /// Who answers.
@@ -33,10 +42,10 @@ pub(crate) struct Bounds {
 }
 
 /// What a path leads to.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Match<'a> {
-    /// The handler, and how much of the path the route's own prefix is.
-    Route(&'a Handler, usize),
+    /// The route, and how much of the path the route's own prefix is.
+    Route(&'a Route, usize),
     /// The path plus a slash is a route: a redirect to there.
     AddSlash,
     Nothing,
@@ -65,10 +74,12 @@ impl Routes {
             };
             // Requests spell what is not ASCII in escapes.
             let path = escape(path.as_bytes(), u8::is_ascii_graphic);
+            let rules = Rules::new(&route.rules);
+            let route = Route { handler, rules };
             if is_exact {
-                exact.insert(path, handler);
+                exact.insert(path, route);
             } else {
-                prefixes.push((path, handler));
+                prefixes.push((path, route));
             }
         }
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
@@ -77,13 +88,13 @@ impl Routes {
 
     /// The route for a path in normal form.
     pub(crate) fn find(&self, path: &str) -> Match<'_> {
-        if let Some(handler) = self.exact.get(path) {
-            return Match::Route(handler, path.len());
+        if let Some(route) = self.exact.get(path) {
+            return Match::Route(route, path.len());
         }
-        for (prefix, handler) in &self.prefixes {
+        for (prefix, route) in &self.prefixes {
             match path.strip_prefix(prefix.as_str()) {
                 Some(rest) if prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/') => {
-                    return Match::Route(handler, prefix.len());
+                    return Match::Route(route, prefix.len());
                 }
                 // nginx does the same for a `location` with a final slash that is passed on.
                 None if prefix.strip_suffix('/') == Some(path) => return Match::AddSlash,
@@ -109,6 +120,7 @@ mod tests {
                 target: Target::Wsgi,
                 body_limit_bytes: 0,
                 request_timeout: None,
+                rules: model::Rules::default(),
             })
             .collect();
         Routes::new(&routes, &Arc::new(Cache::new(0)))

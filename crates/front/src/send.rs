@@ -12,6 +12,7 @@ use http::{Method, StatusCode, Version};
 
 use crate::connections::Status;
 use crate::response::{Body, Response};
+use crate::rules::Visit;
 use crate::socket::Socket;
 
 /// Blocks of a stream up to this length are copied behind what else is to be sent: cheaper than a
@@ -22,19 +23,32 @@ const ENOUGH_BYTES: usize = 64 << 10;
 
 /// What the request and its connection have to say about the response.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Manner {
+pub(crate) struct Manner<'a> {
     pub(crate) is_head: bool,
     pub(crate) version: Version,
     /// The connection goes on after the response.
     pub(crate) keeps_alive: bool,
+    /// The rules that have the last word about it.
+    pub(crate) visit: Option<&'a Visit<'a>>,
 }
 
-impl Manner {
+impl Manner<'_> {
     pub(crate) fn new(method: &Method, version: Version, keeps_alive: bool) -> Self {
         Manner {
             is_head: method == Method::HEAD,
             version,
             keeps_alive,
+            visit: None,
+        }
+    }
+
+    /// For the answer to something that is no request.
+    pub(crate) fn of_refusal(is_head: bool) -> Self {
+        Manner {
+            is_head,
+            version: Version::HTTP_11,
+            keeps_alive: false,
+            visit: None,
         }
     }
 
@@ -62,7 +76,7 @@ enum Delimiter {
 fn encode(
     head: &ResponseHead,
     length: Option<u64>,
-    manner: Manner,
+    manner: Manner<'_>,
     status: &Status,
 ) -> (Vec<u8>, Delimiter) {
     let [shared, own] = head.fields.blocks();
@@ -112,9 +126,12 @@ fn encode(
 pub(crate) async fn response(
     socket: &mut Socket,
     status: &Status,
-    response: Response,
-    manner: Manner,
+    mut response: Response,
+    manner: Manner<'_>,
 ) -> io::Result<()> {
+    if let Some(visit) = manner.visit {
+        visit.finish(&mut response.head);
+    }
     let length = response.head.length.unwrap_or(0);
     let (head, _) = encode(&response.head, Some(length), manner, status);
     match response.body {
@@ -153,16 +170,19 @@ enum Next {
 pub(crate) async fn stream<B>(
     socket: &mut Socket,
     status: &Status,
-    head: &ResponseHead,
+    mut head: ResponseHead,
     body: B,
-    manner: Manner,
+    manner: Manner<'_>,
 ) -> io::Result<StreamEnd>
 where
     B: http_body::Body<Data = Bytes, Error = Incomplete>,
 {
+    if let Some(visit) = manner.visit {
+        visit.finish(&mut head);
+    }
     let mut body = pin!(body);
     let length = head.length.or_else(|| body.size_hint().exact());
-    let (mut out, delimiter) = encode(head, length, manner, status);
+    let (mut out, delimiter) = encode(&head, length, manner, status);
     if !manner.has_body(head.status) {
         socket.send([&out, b"", b""]).await?;
         return Ok(StreamEnd::Complete);

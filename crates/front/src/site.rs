@@ -11,11 +11,14 @@ use http::Version;
 use crate::connections::ticks;
 use crate::files::Cache;
 use crate::route::Routes;
+use crate::rules::Rules;
 
 /// A site as requests see it.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) routes: Routes,
+    /// What holds where no route answers.
+    pub(crate) rules: Option<Arc<Rules>>,
     /// Ticks that a client may pause while it sends a body.
     pub(crate) body_ticks: u32,
     /// Ticks in which a client may take nothing of its response.
@@ -46,6 +49,7 @@ impl Sites {
         for written in sites {
             let site = Arc::new(Site {
                 routes: Routes::new(&written.routes, cache),
+                rules: Rules::new(&written.rules),
                 body_ticks: ticks(written.body_timeout),
                 send_ticks: ticks(written.send_timeout),
             });

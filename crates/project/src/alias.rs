@@ -59,7 +59,6 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "gzip", "there is no compression on the fly yet; `.gz`, `.br` and `.zst` files beside a file are sent"),
     (NGINX, "gzip_static", "`.gz`, `.br` and `.zst` files beside a file are always sent"),
     (NGINX, "autoindex", "folders are never listed"),
-    (NGINX, "add_header", "there are no header rules yet"),
     (NGINX, "return", "there are no redirects yet"),
     (NGINX, "rewrite", "there are no rewrites yet"),
     (NGINX, "ssl_certificate", "there is no TLS yet"),

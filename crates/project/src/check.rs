@@ -12,6 +12,7 @@ mod machine_memory;
 mod paths;
 mod recycling;
 mod route;
+mod rules;
 mod server;
 mod site;
 mod sites;

@@ -254,6 +254,11 @@ pub(crate) static SITE: Section = Section {
         key("send_timeout", CLOCK, Default::Toml("\"60s\""), "The longest time in which a client may take nothing of its response. After it the connection is closed.")
             .nginx(&["send_timeout"])
             .uwsgi(&["socket-send-timeout", "socket-write-timeout"]),
+        key("methods", Kind::List, Default::Said("any"), "The methods that are answered; others get a 405.")
+            .nginx(&["limit_except"]),
+        key("headers", Kind::Strings, Default::Said("none"), "Fields set on every response, in the place of any that the application gave it.")
+            .nginx(&["add_header"])
+            .uwsgi(&["add-header"]),
         key("routes", Kind::Routes, Default::Required, "Who answers which paths. At least one route.")
             .nginx(&["location"]),
     ],
@@ -283,6 +288,8 @@ pub(crate) static ROUTE: Section = Section {
             .nginx(&["uwsgi_pass"]),
         key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that the application takes below this route."),
         key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Said("`python.request_timeout`"), "How long the application may take below this route until it sends something."),
+        key("methods", Kind::List, Default::Said("the site's `methods`"), "The methods that are answered; others get a 405."),
+        key("headers", Kind::Strings, Default::Said("the site's `headers`"), "Fields set on every response, in the place of any that the application gave it; those of the site hold too."),
     ],
 };
 

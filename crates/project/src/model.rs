@@ -200,6 +200,8 @@ pub struct Site {
     /// `send_timeout`: the longest time in which a client may take nothing of its response.
     /// Default 60 s; 1 s to 1 h.
     pub send_timeout: Duration,
+    /// What holds where no route answers.
+    pub rules: Rules,
     /// `routes`, in the order of the file; at least one. Never a prefix both with and without
     /// its final slash.
     pub routes: Vec<Route>,
@@ -216,6 +218,19 @@ pub struct Route {
     pub body_limit_bytes: u64,
     /// `request_timeout` of the route, if it has its own. 1 s to 24 h.
     pub request_timeout: Option<Duration>,
+    /// What holds on the route whoever answers.
+    pub rules: Rules,
+}
+
+/// What holds for a request and its response whoever answers: a route's own, and its site's where
+/// the route has none. The default is no rule at all, and costs nothing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// `methods`: those that are answered. Empty: any.
+    pub methods: Vec<String>,
+    /// `headers`: fields set on every response, those of the site first. Names are tokens, values free of control
+    /// characters, neither of them the connection's own.
+    pub headers: Vec<(String, String)>,
 }
 
 /// The key of a route.

@@ -9,7 +9,7 @@ use crate::fault::{Fault, PathProblem};
 use crate::key_path::quoted;
 use crate::keys::ROUTE;
 use crate::layers::FILE;
-use crate::model::{Files, Immutable, Pattern, Route, Target};
+use crate::model::{Files, Immutable, Pattern, Route, Rules, Target};
 use crate::reader::{Entry, Table};
 
 use super::Check;
@@ -22,16 +22,18 @@ struct Answer {
     target: Target,
     body_limit_bytes: u64,
     request_timeout: Option<Duration>,
+    rules: Rules,
 }
 
 impl Check<'_, '_> {
-    /// The routes in the order of the file; those of later layers follow. `body_limit` is the
-    /// site's.
+    /// The routes in the order of the file; those of later layers follow. `body_limit` and
+    /// `rules` are the site's.
     pub(super) fn routes(
         &mut self,
         site: &Table<'_>,
         entry: &Entry<'_>,
         body_limit: u64,
+        rules: &Rules,
     ) -> Option<Vec<Route>> {
         let Value::Dict(_, dict) = entry.value else {
             return self.reader.refuse(site, "routes", entry);
@@ -62,13 +64,14 @@ impl Check<'_, '_> {
         let count = entries.len();
         for (key, entry) in entries {
             let pattern = self.pattern(key, &entry, &routes);
-            let answer = self.answer(key, &entry, body_limit);
+            let answer = self.answer(key, &entry, body_limit, rules);
             if let (Some(pattern), Some(answer)) = (pattern, answer) {
                 let route = Route {
                     pattern,
                     target: answer.target,
                     body_limit_bytes: answer.body_limit_bytes,
                     request_timeout: answer.request_timeout,
+                    rules: answer.rules,
                 };
                 routes.push((key.clone(), route));
             }
@@ -118,7 +121,13 @@ impl Check<'_, '_> {
         None
     }
 
-    fn answer(&mut self, key: &str, entry: &Entry<'_>, body_limit: u64) -> Option<Answer> {
+    fn answer(
+        &mut self,
+        key: &str,
+        entry: &Entry<'_>,
+        body_limit: u64,
+        rules: &Rules,
+    ) -> Option<Answer> {
         let Value::Dict(_, dict) = entry.value else {
             let expected = "`{ files = \"…\" }` or `{ wsgi = true }`".to_owned();
             self.reader.expected(entry, entry.path.clone(), expected);
@@ -137,10 +146,12 @@ impl Check<'_, '_> {
         let request_timeout = optional(&table, "request_timeout", || {
             self.reader.duration(&table, "request_timeout")
         });
+        let rules = self.rules(&table, Some(rules));
         Some(Answer {
             target: self.target(key, entry, &table)?,
             body_limit_bytes: body_limit?,
             request_timeout: request_timeout?,
+            rules: rules?,
         })
     }
 

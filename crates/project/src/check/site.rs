@@ -23,10 +23,12 @@ impl Check<'_, '_> {
         let body_limit = self.reader.size(table, "body_limit");
         let body_timeout = self.reader.duration(table, "body_timeout");
         let send_timeout = self.reader.duration(table, "send_timeout");
-        // Where the site's own limit is wrong there will be no site, but its routes are checked.
-        let routes = self
-            .required(table, value, "routes")
-            .and_then(|entry| self.routes(table, &entry, body_limit.unwrap_or_default()));
+        let rules = self.rules(table, None);
+        // Where the site's own settings are wrong there will be no site, but its routes are checked.
+        let site_rules = rules.clone().unwrap_or_default();
+        let routes = self.required(table, value, "routes").and_then(|entry| {
+            self.routes(table, &entry, body_limit.unwrap_or_default(), &site_rules)
+        });
         Some(Site {
             listen: listen?,
             server_name: server_name?,
@@ -34,6 +36,7 @@ impl Check<'_, '_> {
             body_limit_bytes: body_limit?,
             body_timeout: body_timeout?,
             send_timeout: send_timeout?,
+            rules: rules?,
             routes: routes?,
         })
     }

@@ -420,3 +420,26 @@ fn sites_of_one_address_are_told_apart_by_name() {
     let text = format!("{}{}{SMALL}", named("a.example"), named("b.example"));
     assert_eq!(loaded(&shop, &text).project.sites.len(), 3);
 }
+
+#[test]
+fn a_route_has_its_sites_rules_where_it_has_no_own() {
+    let text = r#"
+[[site]]
+listen = 8080
+methods = ["GET", "HEAD"]
+headers = { X-Frame-Options = "DENY", X-Site = "a" }
+[site.routes]
+"/" = { files = "dist" }
+"/api" = { wsgi = true, methods = ["POST"], headers = { x-site = "b" } }
+"#;
+    let text = format!("[python]\nmodule = \"shop\"\n{text}");
+    let project = loaded(&Shop::new(), &text).project;
+    let site = &project.sites[0];
+    assert_eq!(site.rules, site.routes[0].rules);
+    assert_eq!(site.rules.methods, ["GET", "HEAD"]);
+    let api = &site.routes[1].rules;
+    assert_eq!(api.methods, ["POST"]);
+    let fields = [("X-Frame-Options", "DENY"), ("x-site", "b")];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(api.headers, fields);
+}
