@@ -1,8 +1,8 @@
-//! A connection: requests in, responses out, one after the other.
+//! An HTTP/1.1 connection: requests in, responses out, one after the other.
 //!
 //! 1. A head is read ([`crate::socket`]); one that is no request is refused, and the connection
 //!    ends with that.
-//! 2. Somebody answers ([`crate::respond`]); for the application the body is received first
+//! 2. Somebody answers ([`crate::request`]); for the application the body is received first
 //!    ([`crate::request_body`]).
 //! 3. The response is sent ([`crate::send`]).
 //!
@@ -11,14 +11,13 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use appliance_gateway::{Answering, Gateway, News, Reply, ReplyBody, Request, RequestBody};
+use appliance_gateway::{Answering, Gateway, News, Reply, RequestBody};
 use appliance_message::{Fields, Framing, Head, Name, Refusal, list};
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
@@ -26,13 +25,11 @@ use tokio::net::TcpStream;
 
 use crate::connections::{DRAINING_HEAD_TICKS, Member, Order, Phase, Status};
 use crate::error_page::{Form, error_page};
-use crate::file_reply::{self, Part};
-use crate::proxies::Scheme;
 use crate::proxy_protocol;
+use crate::request::{self, Asked, Client, Outcome};
 use crate::request_body::{self, BodyError, Bounds};
-use crate::request_id;
-use crate::respond::{Answer, Origin, body_failed, decide, find, gateway_failed, refuse};
-use crate::response::{FilePart, Response};
+use crate::respond::{Answer, Origin, body_failed, refuse};
+use crate::response::Response;
 use crate::send::{self, Manner, StreamEnd};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
@@ -191,7 +188,7 @@ impl<G: Gateway> Connection<G> {
 
     async fn answer(&mut self, mut head: Head, is_last: bool) -> After {
         let is_head = head.method == Method::HEAD;
-        let client = self.client(&mut head);
+        let client = Client::of(&self.front, self.origin, &mut head);
         let framing = match head.framing() {
             Ok(framing) => framing,
             Err(refusal) => return self.refuse(refusal, is_head).await,
@@ -208,25 +205,8 @@ impl<G: Gateway> Connection<G> {
             return self.last_words(refused, manner).await;
         };
         self.socket.set_send_ticks(site.send_ticks);
-        let visit;
-        let answer = match find(site, &head) {
-            Err(refused) => Answer::Ready(refused),
-            Ok(found) => {
-                let admitted = match found.rules {
-                    None => Ok(()),
-                    Some(rules) => {
-                        let admitted;
-                        (visit, admitted) = Box::pin(rules.admit(&head)).await;
-                        manner.visit = Some(&visit);
-                        admitted
-                    }
-                };
-                match admitted {
-                    Ok(()) => decide(&*self.front, &found, &head),
-                    Err(refused) => Answer::Ready(refused),
-                }
-            }
-        };
+        let (answer, visit) = request::answer(&*self.front, site, &head).await;
+        manner.visit = visit.as_ref();
         let response = match answer {
             Answer::Application(bounds) => {
                 let body_limit = bounds.body_limit_bytes;
@@ -259,30 +239,15 @@ impl<G: Gateway> Connection<G> {
     /// Calls the application and sends what it answers.
     async fn call(
         &mut self,
-        (peer, is_https): (SocketAddr, bool),
-        (mut head, body): (Head, RequestBody),
+        client: Client,
+        received: (Head, RequestBody),
         timeout: Option<Duration>,
         manner: Manner<'_>,
     ) -> After {
-        let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
-        let (proxies, is_trusted) = (&self.front.proxies, self.origin.is_trusted);
-        if !is_trusted && head.has(Name::XForwardedFor) && !self.sites.proxy_protocol {
-            self.front.stranger.report(self.origin.peer.ip());
-        }
-        head.remove(|name, spelled| may_vouch(name) && proxies.scrub(spelled, is_trusted));
-        let told = head.get(Name::XRequestId).filter(|_| is_trusted);
-        let id = told
-            .and_then(request_id::told)
-            .unwrap_or_else(|| self.front.next_id());
-        let mut reply = pin!(self.front.gateway.call(Request {
-            id: id.clone(),
-            head,
-            body,
-            peer,
-            local: self.origin.local,
-            is_https,
-            timeout,
-        }));
+        let from = (self.origin, client);
+        let (request, asked) =
+            request::for_application(&self.front, &self.sites, from, received, timeout);
+        let mut reply = pin!(self.front.gateway.call(request));
         loop {
             let news = poll_fn(|context| match reply.as_mut().poll_news(context) {
                 Poll::Ready(news) => Poll::Ready(Some(news)),
@@ -295,12 +260,9 @@ impl<G: Gateway> Connection<G> {
                         return After::Close;
                     }
                 }
-                Some(Ok(News::Reply(reply))) => {
-                    return self.relay(reply, part.as_deref(), form, manner).await;
-                }
+                Some(Ok(News::Reply(reply))) => return self.relay(reply, &asked, manner).await,
                 Some(Err(error)) => {
-                    let response = gateway_failed(&self.front, form, error);
-                    let response = response.with("X-Request-ID", id.to_string());
+                    let response = request::no_reply(&self.front, error, &asked);
                     return self.send(response, manner).await;
                 }
             }
@@ -316,48 +278,17 @@ impl<G: Gateway> Connection<G> {
         Ok(())
     }
 
-    /// Who has sent the request, and whether by TLS; a trusted proxy also says for which host.
-    fn client(&self, head: &mut Head) -> (SocketAddr, bool) {
-        let peer = self.origin.peer;
-        if !self.origin.is_trusted {
-            return (peer, false);
-        }
-        let fields = head.fields().map(|(_, name, value)| (name, value));
-        let client = self.front.proxies.client(peer.ip(), fields);
-        let is_https = client.scheme == Some(Scheme::Https);
-        let port = if client.address == peer.ip().to_canonical() {
-            peer.port()
-        } else {
-            0
-        };
-        let address = SocketAddr::new(client.address, port);
-        if let Some(host) = client.host.map(str::to_owned) {
-            head.set_host(host.as_bytes());
-        }
-        (address, is_https)
-    }
-
     async fn relay(
         &mut self,
         reply: Reply<G::Body>,
-        part: Option<&Part>,
-        form: Form,
+        asked: &Asked,
         mut manner: Manner<'_>,
     ) -> After {
-        let Reply { head, body } = reply;
-        manner.keeps_alive &= self.goes_on();
-        let stream = match body {
-            ReplyBody::File { file, offset, len } => {
-                let file = FilePart {
-                    file: Arc::new(file),
-                    offset,
-                    len,
-                };
-                let response = file_reply::respond(head, file, part, form);
-                return self.send(response, manner).await;
-            }
-            ReplyBody::Stream(stream) => stream,
+        let (head, stream) = match request::outcome(reply, asked) {
+            Outcome::Whole(response) => return self.send(response, manner).await,
+            Outcome::Stream(head, stream) => (head, stream),
         };
+        manner.keeps_alive &= self.goes_on();
         let end = send::stream(&mut self.socket, &self.status, head, stream, manner).await;
         match end {
             Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
@@ -439,19 +370,6 @@ impl<G: Gateway> Connection<G> {
             let _ = tokio::time::timeout(LINGER, self.socket.drop_unread()).await;
         }
     }
-}
-
-/// Whether a field can be one by which proxies say who the client is: most of the usual cannot.
-fn may_vouch(name: Name) -> bool {
-    let vouching = [
-        Name::Other,
-        Name::Forwarded,
-        Name::Proxy,
-        Name::XForwardedFor,
-        Name::XForwardedHost,
-        Name::XForwardedProto,
-    ];
-    vouching.contains(&name)
 }
 
 /// An expectation that nobody here can fulfil: 417 (RFC 9110 §10.1.1).

@@ -11,7 +11,7 @@
 //! 4. [`route`]: the exact path or the longest prefix names who answers, and the [`rules`] that hold
 //!    whoever that is: they may refuse the request, and have the last word about the response.
 //! 5. [`files`] answers; or [`request_body`] receives the body and the gateway calls the
-//!    application.
+//!    application, with what [`request`] gives it.
 //! 6. [`send`]: the response becomes bytes; files leave by `sendfile`.
 
 mod connection;
@@ -24,6 +24,7 @@ pub mod files;
 pub mod fuzzing;
 pub mod proxies;
 pub mod proxy_protocol;
+mod request;
 mod request_body;
 mod request_id;
 mod request_path;

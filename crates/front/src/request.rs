@@ -1,0 +1,166 @@
+//! What becomes of a request, whichever protocol has brought it: who its client is, who answers,
+//! what the application is given, and what is made of its reply.
+//!
+//! A protocol ([`crate::connection`]) brings the head, receives the body and sends the response.
+//! Nothing here waits for a client, and nothing is allocated for a request that asks for nothing
+//! special.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use appliance_gateway::{Gateway, GatewayError, Reply, ReplyBody, Request, RequestBody, RequestId};
+use appliance_message::{Head, Name, ResponseHead};
+
+use crate::error_page::Form;
+use crate::file_reply::{self, Part};
+use crate::proxies::Scheme;
+use crate::request_id;
+use crate::respond::{Answer, Origin, decide, find, gateway_failed};
+use crate::response::{FilePart, Response};
+use crate::rules::Visit;
+use crate::serve::Front;
+use crate::site::{Site, Sites};
+
+/// Who has sent a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    /// Port 0 where a proxy names an address alone.
+    pub(crate) address: SocketAddr,
+    pub(crate) is_https: bool,
+}
+
+impl Client {
+    /// The peer, or whom a trusted proxy names; that one also says for which host, which `head`
+    /// is told.
+    pub(crate) fn of<G>(front: &Front<G>, origin: Origin, head: &mut Head) -> Client {
+        let peer = origin.peer;
+        if !origin.is_trusted {
+            return Client {
+                address: peer,
+                is_https: false,
+            };
+        }
+        let fields = head.fields().map(|(_, name, value)| (name, value));
+        let client = front.proxies.client(peer.ip(), fields);
+        let is_https = client.scheme == Some(Scheme::Https);
+        let port = if client.address == peer.ip().to_canonical() {
+            peer.port()
+        } else {
+            0
+        };
+        let address = SocketAddr::new(client.address, port);
+        if let Some(host) = client.host.map(str::to_owned) {
+            head.set_host(host.as_bytes());
+        }
+        Client { address, is_https }
+    }
+}
+
+/// Decides who answers, as far as the rules of the place admit the request; they have the last
+/// word about the response in either case.
+pub(crate) async fn answer<'a, G: Gateway>(
+    front: &Front<G>,
+    site: &'a Site,
+    head: &Head,
+) -> (Answer<'a>, Option<Visit<'a>>) {
+    let found = match find(site, head) {
+        Ok(found) => found,
+        Err(refused) => return (Answer::Ready(refused), None),
+    };
+    let Some(rules) = found.rules else {
+        return (decide(front, &found, head), None);
+    };
+    let (visit, admitted) = Box::pin(rules.admit(head)).await;
+    let answer = match admitted {
+        Ok(()) => decide(front, &found, head),
+        Err(refused) => Answer::Ready(refused),
+    };
+    (answer, Some(visit))
+}
+
+/// What its request has to say about the application's response: kept, since the head goes to the
+/// application.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    form: Form,
+    part: Option<Box<Part>>,
+    id: RequestId,
+}
+
+/// The request as the application is to have it: without what only a trusted proxy may say, and
+/// with an id.
+pub(crate) fn for_application<G>(
+    front: &Front<G>,
+    sites: &Sites,
+    (origin, client): (Origin, Client),
+    (mut head, body): (Head, RequestBody),
+    timeout: Option<Duration>,
+) -> (Request, Asked) {
+    let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
+    let is_trusted = origin.is_trusted;
+    if !is_trusted && head.has(Name::XForwardedFor) && !sites.proxy_protocol {
+        front.stranger.report(origin.peer.ip());
+    }
+    head.remove(|name, spelled| may_vouch(name) && front.proxies.scrub(spelled, is_trusted));
+    let told = head.get(Name::XRequestId).filter(|_| is_trusted);
+    let id = told
+        .and_then(request_id::told)
+        .unwrap_or_else(|| front.next_id());
+    let asked = Asked {
+        form,
+        part,
+        id: id.clone(),
+    };
+    let request = Request {
+        id,
+        head,
+        body,
+        peer: client.address,
+        local: origin.local,
+        is_https: client.is_https,
+        timeout,
+    };
+    (request, asked)
+}
+
+/// The application's response, as it is to be sent.
+pub(crate) enum Outcome<B> {
+    Whole(Response),
+    /// A head, and a body that comes block by block.
+    Stream(ResponseHead, B),
+}
+
+/// What is sent for a reply.
+pub(crate) fn outcome<B>(reply: Reply<B>, asked: &Asked) -> Outcome<B> {
+    match reply.body {
+        ReplyBody::Stream(stream) => Outcome::Stream(reply.head, stream),
+        ReplyBody::File { file, offset, len } => {
+            let file = FilePart {
+                file: Arc::new(file),
+                offset,
+                len,
+            };
+            let part = asked.part.as_deref();
+            Outcome::Whole(file_reply::respond(reply.head, file, part, asked.form))
+        }
+    }
+}
+
+/// What is sent when there is no reply.
+pub(crate) fn no_reply<G>(front: &Front<G>, error: GatewayError, asked: &Asked) -> Response {
+    gateway_failed(front, asked.form, error).with("X-Request-ID", asked.id.to_string())
+}
+
+/// Whether a field can be one by which proxies say who the client is: most of the usual cannot.
+fn may_vouch(name: Name) -> bool {
+    let vouching = [
+        Name::Other,
+        Name::Forwarded,
+        Name::Proxy,
+        Name::XForwardedFor,
+        Name::XForwardedHost,
+        Name::XForwardedProto,
+    ];
+    vouching.contains(&name)
+}
