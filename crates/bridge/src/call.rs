@@ -43,11 +43,19 @@ pub(crate) struct Call {
 pub(crate) struct Label(Arc<Exchange>);
 
 impl Call {
-    /// Serves the call. Whatever happens, its exchange comes to an end.
-    pub(crate) fn run(self, py: Python<'_>, application: &Py<PyAny>, builder: &mut EnvironBuilder) {
+    /// Serves the call, which a thread has taken at `began`. Whatever happens, its exchange comes
+    /// to an end.
+    pub(crate) fn run(
+        self,
+        py: Python<'_>,
+        application: &Py<PyAny>,
+        builder: &mut EnvironBuilder,
+        began: Instant,
+    ) {
         let label = self.label();
         let exchange = &label.0;
-        if exchange.client_gone() {
+        let waited = began.saturating_duration_since(self.came);
+        if !exchange.take_up(began, waited) {
             return;
         }
         let origin = Origin {

@@ -14,7 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use appliance_gateway::{Answering, GatewayError, Incomplete, News, Reply, ReplyBody, RequestId};
+use appliance_gateway::{
+    Answering, GatewayError, Incomplete, News, Reply, ReplyBody, RequestId, Timing,
+};
 use appliance_message::Fields;
 use bytes::Bytes;
 use http::Version;
@@ -61,6 +63,8 @@ pub(crate) struct Exchange {
 }
 
 struct State {
+    /// When a thread took the call, and how long it had waited until then.
+    taken: Option<(Instant, Duration)>,
     /// 103s that are to leave before the head.
     hints: VecDeque<Fields>,
     head: Head,
@@ -104,6 +108,7 @@ impl Exchange {
             request,
             id,
             state: Mutex::new(State {
+                taken: None,
                 hints: VecDeque::new(),
                 head: Head::Awaited,
                 first: Bytes::new(),
@@ -125,6 +130,14 @@ impl Exchange {
 
     // The Python side.
 
+    /// A thread takes the call, at this time, after it has waited for so long. Returns whether
+    /// anybody is still there for the answer.
+    pub(crate) fn take_up(&self, at: Instant, waited: Duration) -> bool {
+        let mut state = lock(&self.state);
+        state.taken = Some((at, waited));
+        !state.client_gone
+    }
+
     /// Sends an interim response, if the head is still here and the client knows of such
     /// responses (RFC 9110 §15.2: HTTP/1.0 does not).
     pub(crate) fn hint(&self, fields: Fields) {
@@ -142,12 +155,19 @@ impl Exchange {
     /// Sends the head with the first chunk. `complete`: there will be no more.
     pub(crate) fn begin(
         &self,
-        reply: Reply<()>,
+        mut reply: Reply<()>,
         first: Bytes,
         complete: bool,
     ) -> Result<(), ClientGone> {
+        let now = Instant::now();
         let mut state = lock(&self.state);
         state.check_open()?;
+        if let Some((at, queued)) = state.taken {
+            reply.timing = Timing {
+                queued,
+                application: now.saturating_duration_since(at),
+            };
+        }
         state.head = Head::Ready(Ok(reply));
         state.complete_if(complete);
         state.append(first);
@@ -397,6 +417,7 @@ impl Answering<ReplyStream> for AwaitReply {
         let stream = self.0.take();
         let whole = |reply: Reply<()>| Reply {
             head: reply.head,
+            timing: reply.timing,
             body: match (reply.body, stream) {
                 (ReplyBody::File { file, offset, len }, _) => ReplyBody::File { file, offset, len },
                 (ReplyBody::Stream(()), Some(stream)) => ReplyBody::Stream(stream),

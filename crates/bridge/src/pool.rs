@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use appliance_figures::Pool as Figures;
 use appliance_gateway::{Answering, Gateway, GatewayError, Request};
 use appliance_project::model;
 use appliance_project::wire::Reason;
@@ -108,7 +109,9 @@ impl Pool {
         application: Py<PyAny>,
         ask: impl Fn(Reason) + Send + Sync + 'static,
     ) -> PyResult<Self> {
-        let queue = Arc::new(Queue::new(settings.queue));
+        let figures = &appliance_figures::own().pool;
+        figures.threads.set(settings.threads as u64);
+        let queue = Arc::new(Queue::new(settings.queue, &figures.queue_length));
         let posts: Arc<[Post]> = (0..settings.threads).map(|_| Post::default()).collect();
         let limits = Limits {
             grace: settings.timeout_grace,
@@ -155,7 +158,7 @@ impl Pool {
 
     /// A pool that runs nothing: every call is turned away as busy.
     pub fn closed() -> Self {
-        let queue = Queue::new(0);
+        let queue = Queue::new(0, &appliance_figures::own().pool.queue_length);
         queue.close();
         Pool {
             queue: Arc::new(queue),
@@ -244,6 +247,7 @@ impl Pool {
             application,
             timeout: settings.request_timeout,
             quota: self.quota.clone(),
+            figures: &appliance_figures::own().pool,
         };
         let alive = Arc::clone(&self.alive);
         let concurrency = Concurrency {
@@ -273,6 +277,7 @@ struct PoolThread {
     application: Py<PyAny>,
     timeout: Duration,
     quota: Option<Arc<Quota>>,
+    figures: &'static Figures,
 }
 
 impl PoolThread {
@@ -301,6 +306,7 @@ impl PoolThread {
                 self.run(py, call, began, builder);
                 let ended = Instant::now();
                 pace.record(ended - began);
+                self.figures.application_time.record(ended - began);
                 began = ended;
             }
             if holds {
@@ -313,10 +319,14 @@ impl PoolThread {
         let exchange = Arc::clone(&call.exchange);
         let post = &self.posts[self.place];
         let timeout = call.timeout.unwrap_or(self.timeout);
+        // Who counts here holds the GIL.
+        let waited = began.saturating_duration_since(call.came);
+        self.figures.queue_time.record(waited);
+        self.figures.threads_busy.add(1);
         post.begin(&call, began, timeout);
         // A fault of ours costs this request, not the thread.
         if catch_unwind(AssertUnwindSafe(|| {
-            call.run(py, &self.application, builder)
+            call.run(py, &self.application, builder, began)
         }))
         .is_err()
         {
@@ -326,6 +336,7 @@ impl PoolThread {
         if let Some(latecomer) = post.end(py) {
             latecomer.report();
         }
+        self.figures.threads_busy.sub_one();
         if let Some(quota) = &self.quota {
             quota.count();
         }
@@ -350,7 +361,7 @@ impl Gateway for Pool {
             peer: request.peer,
             is_https: request.is_https,
             timeout: request.timeout,
-            came: Instant::now(),
+            came: request.came,
         };
         if self.queue.push(call).is_err() {
             exchange.fail(GatewayError::Busy);

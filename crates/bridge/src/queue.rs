@@ -20,6 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use appliance_figures::Counter;
+
 use crate::sys::ThreadState;
 
 /// How often the sentry looks: long beside a request of some 20 us, short beside a wait for
@@ -47,6 +49,8 @@ pub(crate) struct Queue<T> {
     has_come: AtomicBool,
     /// As many as `state.waiting` holds, for a look without the lock.
     waiting: AtomicUsize,
+    /// The same, for the world.
+    length: &'static Counter,
 }
 
 struct State<T> {
@@ -82,7 +86,8 @@ pub(crate) enum Duty {
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// A queue of `capacity`, whose length is told in `length`.
+    pub(crate) fn new(capacity: usize, length: &'static Counter) -> Self {
         Queue {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
@@ -96,7 +101,14 @@ impl<T> Queue<T> {
             capacity,
             has_come: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
+            length,
         }
+    }
+
+    /// To be called with the lock held.
+    fn tell_length(&self, state: &State<T>) {
+        self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        self.length.set(state.waiting.len() as u64);
     }
 
     /// Enqueues a call; gives it back when the queue is full or closed. To be followed by a
@@ -107,7 +119,7 @@ impl<T> Queue<T> {
             return Err(call);
         }
         state.waiting.push_back(call);
-        self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        self.tell_length(&state);
         self.has_come.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -145,7 +157,7 @@ impl<T> Queue<T> {
         while state.waiting.front().is_some_and(&is_meant) {
             removed.extend(state.waiting.pop_front());
         }
-        self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+        self.tell_length(&state);
         removed
     }
 
@@ -220,7 +232,7 @@ impl<T> Queue<T> {
                 state.anyone_runs(me)
             };
         if !retires && let Some(call) = state.waiting.pop_front() {
-            self.waiting.store(state.waiting.len(), Ordering::Relaxed);
+            self.tell_length(&state);
             state.taken = state.taken.wrapping_add(1);
             return Some(call);
         }

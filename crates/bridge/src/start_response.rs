@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use appliance_gateway::{Reply, ReplyBody};
+use appliance_gateway::{Reply, ReplyBody, Timing};
 use appliance_message::ResponseHead;
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -172,9 +172,7 @@ impl StartResponse {
             offset: section.offset,
             len,
         };
-        let _ = self
-            .exchange
-            .begin(Reply { head, body }, Bytes::new(), true);
+        let _ = self.exchange.begin(reply(head, body), Bytes::new(), true);
         Ok(true)
     }
 
@@ -226,9 +224,15 @@ impl StartResponse {
 }
 
 fn stream(head: ResponseHead) -> Reply<()> {
+    reply(head, ReplyBody::Stream(()))
+}
+
+fn reply(head: ResponseHead, body: ReplyBody<()>) -> Reply<()> {
     Reply {
         head,
-        body: ReplyBody::Stream(()),
+        body,
+        // Known when it leaves.
+        timing: Timing::default(),
     }
 }
 

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 use tokio::net::TcpStream;
 
+use crate::account::Account;
 use crate::connections::{DRAINING_HEAD_TICKS, Member, Order, Phase, Status};
 use crate::error_page::{Form, error_page};
 use crate::proxy_protocol;
@@ -58,6 +59,7 @@ pub(crate) async fn serve<G: Gateway>(
         sites,
         origin,
         status: Arc::clone(status),
+        account: None,
     };
     let mut serving = pin!(connection.serve());
     poll_fn(|context| {
@@ -77,6 +79,8 @@ struct Connection<G> {
     sites: Arc<Sites>,
     origin: Origin,
     status: Arc<Status>,
+    /// Of the request that is being answered.
+    account: Option<Account>,
 }
 
 /// What becomes of the connection after a request.
@@ -95,7 +99,12 @@ impl<G: Gateway> Connection<G> {
         }
         let mut left = self.front.requests_per_connection;
         loop {
-            let after = match self.next_head().await {
+            let next = self.next_head().await;
+            self.account = match next {
+                NextHead::End => return,
+                _ => Some(Account::open()),
+            };
+            let after = match next {
                 NextHead::Head(head) => {
                     self.status.enter(Phase::Busy, 0);
                     left = left.saturating_sub(1);
@@ -109,6 +118,7 @@ impl<G: Gateway> Connection<G> {
                 }
                 NextHead::End => return,
             };
+            self.account = None;
             match after {
                 After::Next => self.status.enter(Phase::Idle, self.front.keep_alive_ticks),
                 After::Close if !self.socket.has_unread() => return,
@@ -284,11 +294,15 @@ impl<G: Gateway> Connection<G> {
         asked: &Asked,
         mut manner: Manner<'_>,
     ) -> After {
+        if let Some(account) = &mut self.account {
+            account.timing = Some(reply.timing);
+        }
         let (head, stream) = match request::outcome(reply, asked) {
             Outcome::Whole(response) => return self.send(response, manner).await,
             Outcome::Stream(head, stream) => (head, stream),
         };
         manner.keeps_alive &= self.goes_on();
+        self.answers_with(head.status);
         let end = send::stream(&mut self.socket, &self.status, head, stream, manner).await;
         match end {
             Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
@@ -338,8 +352,15 @@ impl<G: Gateway> Connection<G> {
         self.status.order() < Order::Drain
     }
 
+    fn answers_with(&mut self, status: StatusCode) {
+        if let Some(account) = &mut self.account {
+            account.status = Some(status);
+        }
+    }
+
     async fn send(&mut self, response: Response, mut manner: Manner<'_>) -> After {
         manner.keeps_alive &= self.goes_on();
+        self.answers_with(response.head.status);
         let sent = send::response(&mut self.socket, &self.status, response, manner).await;
         if let Err(error) = &sent {
             tracing::debug!(peer = %self.origin.peer, %error, "a response was not sent to its end");

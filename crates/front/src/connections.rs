@@ -259,6 +259,9 @@ impl Connections {
             }
         };
         self.open.fetch_add(1, Relaxed);
+        let figures = &appliance_figures::own().front;
+        figures.connections.add(1);
+        figures.connections_open.add(1);
         Ok(Member {
             connections: Arc::clone(self),
             place,
@@ -329,6 +332,7 @@ impl Drop for Member {
         lock(&connections.list)[self.place] = None;
         lock(&connections.vacant).push(self.place);
         connections.open.fetch_sub(1, Relaxed);
+        appliance_figures::own().front.connections_open.sub_one();
         if let (Some(per_address), Some(address)) = (&connections.per_address, &self.address) {
             let mut per_address = lock(per_address);
             if let Some(open) = per_address.get_mut(address) {

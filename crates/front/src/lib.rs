@@ -14,6 +14,8 @@
 //!    application, with what [`request`] gives it.
 //! 6. [`send`]: the response becomes bytes; files leave by `sendfile`.
 
+mod account;
+pub mod clock;
 mod connection;
 mod connections;
 pub mod error_page;

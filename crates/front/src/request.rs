@@ -12,6 +12,7 @@ use std::time::Duration;
 use appliance_gateway::{Gateway, GatewayError, Reply, ReplyBody, Request, RequestBody, RequestId};
 use appliance_message::{Head, Name, ResponseHead};
 
+use crate::clock;
 use crate::error_page::Form;
 use crate::file_reply::{self, Part};
 use crate::proxies::Scheme;
@@ -120,6 +121,7 @@ pub(crate) fn for_application<G>(
         local: origin.local,
         is_https: client.is_https,
         timeout,
+        came: clock::of_this_turn(),
     };
     (request, asked)
 }

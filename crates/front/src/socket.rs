@@ -235,7 +235,7 @@ impl Socket {
         let mut sent = 0;
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
         while sent < len {
-            sent += poll_fn(|context| {
+            let now = poll_fn(|context| {
                 let result = if sent == 0 && slices[1].is_empty() && slices[2].is_empty() {
                     Pin::new(&mut self.tcp).poll_write(context, slices[0])
                 } else {
@@ -245,6 +245,8 @@ impl Socket {
                 self.mind(result)
             })
             .await?;
+            count(now);
+            sent += now;
         }
         Ok(())
     }
@@ -259,11 +261,15 @@ impl Socket {
     ) -> io::Result<()> {
         let mut sent = 0;
         while sent < head.len() {
-            sent += self.write(|tcp| send_more(tcp, &head[sent..])).await?;
+            let now = self.write(|tcp| send_more(tcp, &head[sent..])).await?;
+            count(now);
+            sent += now;
         }
         let mut in_turn = 0;
         while len > 0 {
-            let sent = self.write(|tcp| sendfile(tcp, file, offset, len)).await? as u64;
+            let sent = self.write(|tcp| sendfile(tcp, file, offset, len)).await?;
+            count(sent);
+            let sent = sent as u64;
             if sent == 0 {
                 // The file is shorter than it was: what is missing cannot be sent.
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -337,6 +343,10 @@ impl Socket {
         {
         }
     }
+}
+
+fn count(sent: usize) {
+    appliance_figures::own().front.bytes_sent.add(sent as u64);
 }
 
 /// The slices without their first `sent` bytes.

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use appliance_message::{Fields, Head, ResponseHead};
 use bytes::Bytes;
@@ -63,6 +63,8 @@ pub struct Request {
     pub is_https: bool,
     /// How long the application may take; none: as long as any.
     pub timeout: Option<Duration>,
+    /// When all of it was here.
+    pub came: Instant,
     /// Unique to this request within the server; in every log line about it.
     pub id: RequestId,
 }
@@ -133,6 +135,18 @@ pub struct Reply<B> {
     pub head: ResponseHead,
     /// What follows.
     pub body: ReplyBody<B>,
+    /// How long it took.
+    pub timing: Timing,
+}
+
+/// How long a request waited, and how long the application was at it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// From [`Request::came`] until a thread took it.
+    pub queued: Duration,
+    /// From then until the reply left the application: its head, with the first block if there is
+    /// one, and of small responses all of it.
+    pub application: Duration,
 }
 
 /// The two kinds of bodies an application sends.

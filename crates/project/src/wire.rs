@@ -23,6 +23,8 @@ pub struct WorkerSpec {
     /// The control socket; none for a worker without a supervisor, which then minds TERM, INT
     /// and QUIT itself.
     pub control: Option<RawFd>,
+    /// The memory file that it counts in; none where nobody reads it.
+    pub figures: Option<RawFd>,
 }
 
 /// One inherited listening socket.

@@ -16,6 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use appliance_figures::Totals;
 use appliance_project::wire::Reason;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ pub(crate) struct Handover {
     pub(crate) uptime_ms: u64,
     pub(crate) python: String,
     pub(crate) replaced: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub(crate) counted: BTreeMap<usize, Totals>,
     pub(crate) started: u64,
     pub(crate) lanes: Vec<HandedLanes>,
     /// Workers the lanes are spread over.
@@ -75,6 +78,8 @@ pub(crate) struct HandedWorker {
     pub(crate) age_ms: u64,
     pub(crate) deadline_in_ms: Option<u64>,
     pub(crate) control: RawFd,
+    #[serde(default)]
+    pub(crate) figures: Option<RawFd>,
     pub(crate) served: bool,
     pub(crate) drained: bool,
     /// From 0.
@@ -146,6 +151,7 @@ impl Handover {
         all.push(self.binary);
         all.extend(self.lanes.iter().flat_map(|lanes| &lanes.sockets));
         all.extend(self.workers.iter().map(|worker| worker.control));
+        all.extend(self.workers.iter().filter_map(|worker| worker.figures));
         let instance = &self.instance;
         all.extend([instance.listener, instance.lock.file]);
         all.extend(instance.admin);

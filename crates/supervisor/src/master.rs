@@ -13,6 +13,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use appliance_figures::Totals;
 use appliance_project::Sources;
 use appliance_project::wire::FromWorker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -69,6 +70,8 @@ pub(crate) struct Master {
     last_failure: Option<String>,
     /// How often workers were replaced, by reason.
     replaced: BTreeMap<String, u64>,
+    /// What workers that are gone have counted, by their number.
+    counted: BTreeMap<usize, Totals>,
     /// When the start began.
     began: Instant,
     start_failure: Option<StartError>,
@@ -105,6 +108,7 @@ impl Master {
             leaving: None,
             last_failure: None,
             replaced: BTreeMap::new(),
+            counted: BTreeMap::new(),
             began,
             start_failure: None,
             stopping: false,
@@ -247,6 +251,7 @@ impl Master {
             return;
         };
         worker.state = worker.state.after(Step::Exited);
+        *self.counted.entry(worker.number()).or_default() += &worker.totals();
         if self.rollout.as_ref().is_some_and(|rollout| rollout.has(id)) {
             self.give_up_rollout(StartError::Worker(worker.into_failure(exit)));
         } else if worker.state == State::Gone(End::Stopped) {
@@ -263,7 +268,7 @@ impl Master {
 
     fn launch(&mut self, generation: &Generation, role: Role) -> std::io::Result<WorkerId> {
         let listeners = &generation.listeners;
-        let (command, socket) = generation.launcher.supervised(role, listeners)?;
+        let (command, socket, figures) = generation.launcher.supervised(role, listeners)?;
         let child = command.spawn()?;
         let pid = child.id().unwrap_or_default();
         self.started += 1;
@@ -279,6 +284,7 @@ impl Master {
             since,
             deadline: Some(since + generation.project().python.start_timeout),
             control,
+            figures: Some(figures),
             in_summary: self.in_summary,
             memory_mb: 0,
             served: false,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use appliance_figures::{Levels, Totals};
 use serde::{Deserialize, Serialize};
 
 /// What is asked of a running server.
@@ -80,6 +81,28 @@ pub struct Status {
     pub replaced: BTreeMap<String, u64>,
     /// Why the last reload or upgrade failed, if it did.
     pub last_failure: Option<String>,
+    /// What each slot has counted, with the workers that it had.
+    #[serde(default)]
+    pub counted: Vec<Counted>,
+    /// All of that in sum.
+    #[serde(default)]
+    pub total: Totals,
+    /// The workers' in sum.
+    #[serde(default)]
+    pub levels: Levels,
+    /// Upper bounds of the buckets in `counted` and `total`, in seconds; the last bucket has none.
+    #[serde(default)]
+    pub bucket_bounds: Vec<f64>,
+}
+
+/// What a slot has counted since the supervisor began; never less than before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Counted {
+    /// The slot, from 1; 0 for the fronts that stood in.
+    pub worker: usize,
+    /// By its workers.
+    #[serde(flatten)]
+    pub totals: Totals,
 }
 
 /// How a worker fares.
@@ -97,4 +120,7 @@ pub struct WorkerStatus {
     pub uptime: f64,
     /// Resident memory.
     pub memory_bytes: u64,
+    /// What it is at.
+    #[serde(default)]
+    pub levels: Levels,
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use appliance_figures::Page;
 use appliance_project::Project;
 use appliance_project::wire::WorkerSpec;
 
@@ -35,6 +36,13 @@ loader = machinery.ExtensionFileLoader('appliance_worker', library); \
 worker = loader.create_module(machinery.ModuleSpec('appliance_worker', loader, origin=library)); \
 loader.exec_module(worker); sys.exit(worker.run(spec))";
 
+/// What ties a worker to its supervisor.
+#[derive(Debug, Clone, Copy)]
+struct Ties {
+    control: RawFd,
+    figures: RawFd,
+}
+
 /// What all workers have in common.
 #[derive(Debug)]
 pub(crate) struct Launcher {
@@ -47,18 +55,24 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    /// The command of a worker under a supervisor, and the supervisor's end of its control
-    /// socket. The other end and the specification close when the command is dropped: after
-    /// the start.
+    /// The command of a worker under a supervisor, the supervisor's end of its control socket,
+    /// and what it will count. The other end and the specification close when the command
+    /// is dropped: after the start.
     pub(crate) fn supervised(
         &self,
         role: Role,
         listeners: &Listeners,
-    ) -> io::Result<(WorkerCommand, UnixStream)> {
+    ) -> io::Result<(WorkerCommand, UnixStream, Page)> {
         let (ours, theirs) = UnixStream::pair()?;
-        let mut command = self.command(role, listeners, Some(theirs.as_raw_fd()))?;
+        let file = sys::memory_file(c"appliance_worker_figures", Execution::Denied)?;
+        let figures = Page::make(file)?;
+        let ties = Ties {
+            control: theirs.as_raw_fd(),
+            figures: figures.fd(),
+        };
+        let mut command = self.command(role, listeners, Some(ties))?;
         command.control = Some(theirs);
-        Ok((command, ours))
+        Ok((command, ours, figures))
     }
 
     /// The command of a worker that stands alone: it takes this process's place.
@@ -70,8 +84,10 @@ impl Launcher {
         &self,
         role: Role,
         listeners: &Listeners,
-        control: Option<RawFd>,
+        ties: Option<Ties>,
     ) -> io::Result<WorkerCommand> {
+        let control = ties.map(|ties| ties.control);
+        let figures = ties.map(|ties| ties.figures);
         let mut project = self.project.clone();
         let file = self.project.file.display();
         let (slot, own, label) = match role {
@@ -97,11 +113,13 @@ impl Launcher {
             listeners: own,
             others,
             control,
+            figures,
         };
         let mut file = sys::memory_file(c"appliance_worker_spec", Execution::Denied)?;
         file.write_all(&serde_json::to_vec(&spec)?)?;
         keep.extend([self.library.fd(), file.as_raw_fd()]);
         keep.extend(control);
+        keep.extend(figures);
 
         let mut command = Command::new(&self.python);
         command

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::time::Instant;
 
+use appliance_figures::{Levels, Totals};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::event::Event;
@@ -26,6 +27,10 @@ impl Status {
             workers: Vec::new(),
             replaced: Default::default(),
             last_failure: None,
+            counted: Vec::new(),
+            total: Totals::default(),
+            levels: Levels::default(),
+            bucket_bounds: appliance_figures::bounds().collect(),
         }
     }
 }
@@ -49,6 +54,7 @@ impl WorkerStatus {
             generation: worker.generation,
             uptime: worker.since.elapsed().as_secs_f64(),
             memory_bytes: memory::resident(worker.pid).unwrap_or_default(),
+            levels: worker.levels(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use appliance_figures::{Levels, Page, Totals};
 use appliance_project::wire::{FromWorker, ToWorker};
 
 use crate::error::WorkerFailure;
@@ -38,6 +39,8 @@ pub(crate) struct Worker {
     /// By when it must have gone one step further: become ready, or drained.
     pub(crate) deadline: Option<Instant>,
     pub(crate) control: Control,
+    /// What it counts; none if a supervisor of another version has started it.
+    pub(crate) figures: Option<Page>,
     /// Whether it belongs to the start that the summary on a terminal is about.
     pub(crate) in_summary: bool,
     /// What it took when it became ready.
@@ -56,6 +59,16 @@ impl Worker {
     /// See [`Role::number`].
     pub(crate) fn number(&self) -> usize {
         self.role.number()
+    }
+
+    /// What it has counted; still there when it is gone.
+    pub(crate) fn totals(&self) -> Totals {
+        self.figures.as_ref().map(Page::totals).unwrap_or_default()
+    }
+
+    /// What it is at.
+    pub(crate) fn levels(&self) -> Levels {
+        self.figures.as_ref().map(Page::levels).unwrap_or_default()
     }
 
     /// Lets it accept connections.

@@ -66,8 +66,18 @@ fn start_and_serve(
         project,
         listeners,
         others,
+        figures,
         ..
     } = assignment;
+    if let Some(file) = figures {
+        let page = appliance_figures::Page::open(file).map_err(|error| {
+            Failure::new(
+                "server.master",
+                format!("cannot map the memory that it shares with the supervisor: {error}"),
+            )
+        })?;
+        appliance_figures::count_in(page);
+    }
     let name = match slot {
         0 => "front".to_owned(),
         slot => format!("worker {slot}"),
@@ -201,7 +211,10 @@ fn runtime(pool: &Arc<Pool>) -> std::io::Result<Runtime> {
         .max_blocking_threads(4)
         .thread_name("appliance-files")
         .on_thread_park(move || parking.front_parks())
-        .on_thread_unpark(move || waking.front_wakes())
+        .on_thread_unpark(move || {
+            appliance_front::clock::woke();
+            waking.front_wakes();
+        })
         .build()
 }
 

@@ -1,6 +1,7 @@
 //! What the supervisor hands over: the spec, and the descriptors that it names.
 #![allow(unsafe_code)] // descriptors arrive as numbers
 
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -16,6 +17,7 @@ pub(crate) struct Assignment {
     /// Those of other slots, with the slot.
     pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
     pub(crate) control: Option<UnixStream>,
+    pub(crate) figures: Option<File>,
 }
 
 impl Assignment {
@@ -39,6 +41,7 @@ impl Assignment {
                 })
                 .collect(),
             control: spec.control.map(|fd| UnixStream::from(adopt(fd))),
+            figures: spec.figures.map(|fd| File::from(adopt(fd))),
         })
     }
 }

@@ -1,10 +1,13 @@
 //! Metrics in Prometheus's text format, version 0.0.4.
 
 use std::collections::BTreeMap;
-use std::fmt::{Display, Write};
+
+use exposition::Page;
 
 use crate::memory;
-use crate::protocol::{Status, WorkerStatus};
+use crate::protocol::{Counted, Status, WorkerStatus};
+
+mod exposition;
 
 /// A counter that appears with its first event misses that event in a rate.
 const REASONS: [&str; 7] = [
@@ -18,8 +21,11 @@ const REASONS: [&str; 7] = [
 ];
 const STATES: [&str; 4] = ["starting", "ready", "serving", "draining"];
 
+/// Name, help, and how to read it off.
+type Figure<T> = (&'static str, &'static str, fn(&T) -> u64);
+
 pub(super) fn text(status: &Status) -> String {
-    let mut page = Page(String::new());
+    let mut page = Page::default();
     let about = [
         ("version", status.version.as_str()),
         ("python", status.python.as_str()),
@@ -96,7 +102,88 @@ pub(super) fn text(status: &Status) -> String {
         "Workers that were followed by others.",
         replaced,
     );
-    page.0
+    requests(status, &mut page);
+    levels(status, &mut page);
+    page.text()
+}
+
+/// What slots have counted: a slot's figures go on where its worker is replaced, so they never fall.
+fn requests(status: &Status, page: &mut Page) {
+    let numbers = status.counted.iter().map(|slot| slot.worker.to_string());
+    let slots: Vec<(String, &Counted)> = numbers.zip(&status.counted).collect();
+    let by_class: Vec<_> = slots
+        .iter()
+        .flat_map(|(worker, slot)| {
+            let classes = slot.totals.requests.by_class();
+            classes.map(|(class, count)| ([("worker", worker.as_str()), ("code", class)], count))
+        })
+        .collect();
+    let by_class = by_class.iter().map(|(labels, count)| (&labels[..], *count));
+    page.metric(
+        "http_requests_total",
+        "counter",
+        "Requests by the class of their status; none: the client left before.",
+        by_class,
+    );
+    page.histograms(
+        "http_request_duration_seconds",
+        "From the end of a request's head to the last byte of its answer.",
+        slots
+            .iter()
+            .map(|(worker, slot)| (worker.as_str(), &slot.totals.request_time)),
+    );
+    page.histograms(
+        "queue_wait_seconds",
+        "How long requests waited for a Python thread.",
+        slots
+            .iter()
+            .map(|(worker, slot)| (worker.as_str(), &slot.totals.queue_time)),
+    );
+    page.histograms(
+        "application_duration_seconds",
+        "How long Python threads were at requests.",
+        slots
+            .iter()
+            .map(|(worker, slot)| (worker.as_str(), &slot.totals.application_time)),
+    );
+    let counters: [Figure<Counted>; 2] = [
+        ("http_sent_bytes_total", "Bytes of responses.", |slot| {
+            slot.totals.bytes_sent
+        }),
+        (
+            "connections_accepted_total",
+            "Connections that clients have opened.",
+            |slot| slot.totals.connections,
+        ),
+    ];
+    for (name, help, figure) in counters {
+        let sums = slots
+            .iter()
+            .map(|(worker, slot)| (worker.as_str(), figure(slot)));
+        page.by_worker(name, "counter", help, sums);
+    }
+}
+
+/// What workers are at.
+fn levels(status: &Status, page: &mut Page) {
+    let gauges: [Figure<WorkerStatus>; 4] = [
+        ("connections_open", "Open connections.", |worker| {
+            worker.levels.connections_open
+        }),
+        (
+            "queue_length",
+            "Requests that wait for a Python thread.",
+            |worker| worker.levels.queue_length,
+        ),
+        ("threads", "Python threads.", |worker| worker.levels.threads),
+        ("threads_busy", "Python threads with a request.", |worker| {
+            worker.levels.threads_busy
+        }),
+    ];
+    for (name, help, figure) in gauges {
+        let sums = by_worker(status, |worker| figure(worker) as f64, |_| true);
+        page.workers(name, help, &sums);
+    }
 }
 
 /// Two workers of a slot, of which one drains, are one time series.
@@ -112,62 +199,12 @@ fn by_worker(
     sums
 }
 
-struct Page(String);
-
-impl Page {
-    fn plain(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.metric(name, kind, help, [(&[][..], value)]);
-    }
-
-    fn workers(&mut self, name: &str, help: &str, figures: &BTreeMap<String, f64>) {
-        let labelled: Vec<_> = figures
-            .iter()
-            .map(|(worker, figure)| ([("worker", worker.as_str())], *figure))
-            .collect();
-        let values = labelled
-            .iter()
-            .map(|(labels, figure)| (&labels[..], *figure));
-        self.metric(name, "gauge", help, values);
-    }
-
-    /// Writing to a string cannot fail.
-    fn metric<'l, V: Display>(
-        &mut self,
-        name: &str,
-        kind: &str,
-        help: &str,
-        values: impl IntoIterator<Item = (&'l [(&'l str, &'l str)], V)>,
-    ) {
-        let Page(out) = self;
-        let _ = writeln!(
-            out,
-            "# HELP appliance_{name} {help}\n# TYPE appliance_{name} {kind}"
-        );
-        for (labels, value) in values {
-            let labels: Vec<String> = labels
-                .iter()
-                .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-                .collect();
-            let labels = match labels.is_empty() {
-                true => String::new(),
-                false => format!("{{{}}}", labels.join(",")),
-            };
-            let _ = writeln!(out, "appliance_{name}{labels} {value}");
-        }
-    }
-}
-
-fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
     use std::time::Instant;
+
+    use appliance_figures::{Levels, Totals};
 
     use super::*;
 
@@ -180,6 +217,10 @@ mod tests {
             generation: 1,
             uptime: 2.5,
             memory_bytes: 1000,
+            levels: Levels {
+                connections_open: 7,
+                ..Levels::default()
+            },
         };
         let mut status = Status::starting(Path::new("/srv/project.toml"), Instant::now());
         status.workers = vec![
@@ -188,6 +229,12 @@ mod tests {
             worker(2, "serving"),
         ];
         status.replaced.insert("memory".to_owned(), 3);
+        let mut totals = Totals::default();
+        totals.requests.failed = 4;
+        totals.bytes_sent = 1 << 40;
+        totals.queue_time.buckets = vec![5, 0, 1];
+        totals.queue_time.sum_ns = 1_500_000;
+        status.counted = vec![Counted { worker: 2, totals }];
         let text = text(&status);
         for line in [
             "# TYPE appliance_worker_resident_bytes gauge",
@@ -196,6 +243,19 @@ mod tests {
             "appliance_workers{state=\"serving\"} 2",
             "appliance_workers_replaced_total{reason=\"memory\"} 3",
             "appliance_workers_replaced_total{reason=\"stuck\"} 0",
+            "# TYPE appliance_http_requests_total counter",
+            "appliance_http_requests_total{worker=\"2\",code=\"5xx\"} 4",
+            "appliance_http_requests_total{worker=\"2\",code=\"none\"} 0",
+            "# TYPE appliance_queue_wait_seconds histogram",
+            "appliance_queue_wait_seconds_bucket{worker=\"2\",le=\"0.0001\"} 5",
+            "appliance_queue_wait_seconds_bucket{worker=\"2\",le=\"0.00025\"} 5",
+            "appliance_queue_wait_seconds_bucket{worker=\"2\",le=\"0.0005\"} 6",
+            "appliance_queue_wait_seconds_bucket{worker=\"2\",le=\"60\"} 6",
+            "appliance_queue_wait_seconds_bucket{worker=\"2\",le=\"+Inf\"} 6",
+            "appliance_queue_wait_seconds_sum{worker=\"2\"} 0.0015",
+            "appliance_queue_wait_seconds_count{worker=\"2\"} 6",
+            "appliance_http_sent_bytes_total{worker=\"2\"} 1099511627776",
+            "appliance_connections_open{worker=\"1\"} 14",
         ] {
             assert_eq!(
                 text.lines().filter(|found| *found == line).count(),
@@ -203,10 +263,5 @@ mod tests {
                 "{line}\n{text}"
             );
         }
-    }
-
-    #[test]
-    fn labels_cannot_end_early() {
-        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
     }
 }

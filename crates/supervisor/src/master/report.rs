@@ -1,14 +1,23 @@
 //! What the master says of itself and its workers.
 
+use appliance_figures::{Levels, Totals};
+
 use super::Master;
-use crate::protocol::{Status, WorkerStatus};
+use crate::protocol::{Counted, Status, WorkerStatus};
 
 impl Master {
     pub(super) fn status(&self) -> Status {
         let mut workers: Vec<WorkerStatus> = self.workers.values().map(WorkerStatus::of).collect();
         // Stable: those of one slot stay in the order of their start.
         workers.sort_by_key(|worker| worker.worker);
+        let (mut total, mut levels) = (Totals::default(), Levels::default());
+        let counted = self.counted();
+        counted.iter().for_each(|slot| total += &slot.totals);
+        workers.iter().for_each(|worker| levels += &worker.levels);
         Status {
+            counted,
+            total,
+            levels,
             state: self.state().to_owned(),
             generation: self.generation.number,
             python: self.python.clone(),
@@ -18,6 +27,16 @@ impl Master {
             last_failure: self.last_failure.clone(),
             ..Status::starting(&self.generation.project().file, self.began)
         }
+    }
+
+    /// By slot; those that there are no more are still in the sum.
+    fn counted(&self) -> Vec<Counted> {
+        let mut sums = self.counted.clone();
+        for worker in self.workers.values() {
+            *sums.entry(worker.number()).or_default() += &worker.totals();
+        }
+        let counted = |(worker, totals)| Counted { worker, totals };
+        sums.into_iter().map(counted).collect()
     }
 
     /// Counts workers that were followed by others.

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use appliance_figures::Page;
+
 use super::replace::Slot;
 use super::rollout::{Kind, Rollout};
 use super::{Events, Master};
@@ -208,6 +210,7 @@ impl Master {
             uptime_ms: millis(self.began.elapsed()),
             python: self.python.clone(),
             replaced: self.replaced.clone(),
+            counted: self.counted.clone(),
             started: self.started,
             lanes: left.listeners.hand_over(),
             spread: left.listeners.slots(),
@@ -235,6 +238,7 @@ impl Master {
         master.in_summary = false;
         master.python.clone_from(&handed.python);
         master.replaced.clone_from(&handed.replaced);
+        master.counted.clone_from(&handed.counted);
         master.started = handed.started;
         for worker in &handed.workers {
             master.adopt_worker(worker)?;
@@ -254,6 +258,11 @@ impl Master {
         let process = Process::adopted(handed.pid)?;
         let socket = sys::adopt(handed.control)?.into();
         let control = process::follow(id, process, socket, self.reporter.clone())?;
+        let figures = handed.figures.and_then(|fd| {
+            let page = Page::open(sys::adopt(fd).ok()?.into());
+            page.inspect_err(|error| tracing::warn!(worker = handed.pid, %error, "a worker's figures cannot be read; they are not counted"))
+                .ok()
+        });
         let now = Instant::now();
         let deadline = handed.deadline_in_ms.map(Duration::from_millis);
         let worker = Worker {
@@ -266,6 +275,7 @@ impl Master {
                 .unwrap_or(now),
             deadline: deadline.map(|deadline| now + deadline),
             control,
+            figures,
             in_summary: false,
             memory_mb: 0,
             served: handed.served,
@@ -332,6 +342,7 @@ fn handed(id: WorkerId, worker: &Worker) -> HandedWorker {
         age_ms: millis(worker.since.elapsed()),
         deadline_in_ms: deadline.map(millis),
         control: worker.control.fd(),
+        figures: worker.figures.as_ref().map(Page::fd),
         served: worker.served,
         drained: worker.drained,
         covers: worker.covers.clone(),
