@@ -5,6 +5,7 @@
 //! 2. Each `[[site]]` by itself, with its routes.
 //! 3. What only shows in the whole: clashing sites, an application that a route needs.
 
+mod account;
 mod address;
 mod application;
 mod host_name;

@@ -78,6 +78,18 @@ pub(crate) enum Fault {
     NoVirtualenv { path: PathBuf },
 
     // `[server]`.
+    /// `user`: nobody has this name or number.
+    UnknownUser { found: String },
+    /// `group`: nobody has this name or number.
+    UnknownGroup { found: String },
+    /// The user or group database does not answer; the system's reason.
+    NoDatabase { key: KeyPath, reason: String },
+    /// `user`: a number without an entry that says its group.
+    UserWithoutGroup { uid: u32 },
+    /// `group` without `user`.
+    GroupWithoutUser,
+    /// `umask`: not octal, or too much.
+    Umask { found: String },
     /// `trusted_proxies`: not a network.
     Network {
         found: String,

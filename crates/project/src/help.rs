@@ -43,6 +43,22 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
             "leave out one of the two".into()
         }
         Fault::RequirementsWithoutVirtualenv => "add `virtualenv = \".venv\"`".into(),
+        Fault::UnknownUser { found } if found.contains(char::is_whitespace) => {
+            "the group has a key of its own, `group`".into()
+        }
+        Fault::UnknownUser { found } | Fault::UnknownGroup { found }
+            if found.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            "numbers go up to 4294967294".into()
+        }
+        Fault::UnknownUser { found } => {
+            format!("create it (`useradd --system {}`), or name another one", printable(found))
+        }
+        Fault::UnknownGroup { found } => {
+            format!("create it (`groupadd --system {}`), or name another one", printable(found))
+        }
+        Fault::UserWithoutGroup { uid } => format!("add `group = \"{uid}\"`"),
+        Fault::GroupWithoutUser => "add `user = \"www-data\"`".into(),
         Fault::Module { found, problem } => return module(found, *problem),
         Fault::Address { found, problem } => return address(found, *problem),
         Fault::AddressClash { address, other } => clash(*address, *other),

@@ -142,6 +142,14 @@ pub(crate) static SERVER: Section = Section {
         key("stop_timeout", Kind::Duration(0, 3_600_000), Default::Toml("\"30s\""), "How long running requests may go on after a stop was asked for.")
             .nginx(&["worker_shutdown_timeout"])
             .uwsgi(&["worker-reload-mercy"]),
+        key("user", Kind::Text, Default::Said("whoever starts the server"), "The user that workers, hooks, `python -m venv` and pip run as, by name or number, with the groups it is a member of. The supervisor stays root, as nginx's master does, so that a reload may listen on further ports below 1024: it opens sockets and starts processes, and neither speaks HTTP nor runs Python. Needs a start as root.")
+            .nginx(&["user"])
+            .uwsgi(&["uid"]),
+        key("group", Kind::Text, Default::Said("the user's own"), "The group they run as, in place of the user's own. Only with `user`.")
+            .uwsgi(&["gid"]),
+        key("umask", Kind::Text, Default::Said("that of whoever starts the server"), "The permissions that files made by workers, hooks and pip do not get, in octal: `\"027\"`.")
+            .uwsgi(&["umask"]),
+        key("no_new_privileges", Kind::Flag, Default::Toml("true"), "Whether workers, and what they start, are kept from further privileges (`PR_SET_NO_NEW_PRIVS`, no capabilities, none to be had). `false` where the application starts programs that are setuid or setgid, such as `sudo`, `ping` or Postfix's `sendmail`: they have no effect otherwise."),
         key("control", Kind::Path, Default::Said("a name made of the project file's path, in `$RUNTIME_DIRECTORY`, `/run/appliance` (root), `$XDG_RUNTIME_DIR/appliance` or `appliance-UID` in the temporary folder"), "The control socket, by which `appliance status`, `reload` and `stop` find the server. Mode 0600: only its owner and root may use it.")
             .uwsgi(&["master-fifo"]),
         key("pidfile", Kind::Path, Default::Said("none"), "A file that holds the process id for as long as the server lives. Locked; one that a dead server left behind is taken over.")

@@ -33,6 +33,12 @@ pub struct Server {
     /// `stop_timeout`: how long running requests may go on after a stop was asked for.
     /// Default 30 s, 0 s to 1 h.
     pub stop_timeout: Duration,
+    /// `user` and `group`: whom workers, hooks and pip run as. None: whoever started the server.
+    pub account: Option<Account>,
+    /// `umask`: of workers, hooks and pip, 0 to 0o777. None: that of whoever started the server.
+    pub umask: Option<u32>,
+    /// `no_new_privileges`: workers, and what they start, can gain none. Default true.
+    pub no_new_privileges: bool,
     /// `control`: the control socket. None: in a runtime folder, named for the project file.
     pub control: Option<PathBuf>,
     /// `pidfile`: holds the process id while the server lives.
@@ -60,6 +66,30 @@ pub struct Server {
     pub trusted_proxies: Vec<Network>,
     /// `forwarded`: the fields in which they say it. Default [`Forwarded::XForwarded`].
     pub forwarded: Forwarded,
+}
+
+/// `server.user` and `server.group`, as the system's databases know them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// As written: a name, or a number.
+    pub name: String,
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Every group, that one included: what initgroups(3) would set.
+    pub groups: Vec<u32>,
+    /// Its name and home folder; none for a number that nobody has.
+    pub login: Option<Login>,
+}
+
+/// What the user database says besides numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// For `USER` and `LOGNAME`.
+    pub name: String,
+    /// For `HOME`.
+    pub home: PathBuf,
 }
 
 /// `server.forwarded`.

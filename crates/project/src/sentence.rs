@@ -77,6 +77,31 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 path.display()
             )
         }
+        Fault::UnknownUser { found } => {
+            write!(f, "`server.user`: there is no user `{}`", printable(found))
+        }
+        Fault::UnknownGroup { found } => {
+            write!(
+                f,
+                "`server.group`: there is no group `{}`",
+                printable(found)
+            )
+        }
+        Fault::NoDatabase { key, reason } => {
+            write!(f, "`{key}`: it cannot be looked up: {reason}")
+        }
+        Fault::UserWithoutGroup { uid } => write!(
+            f,
+            "`server.user`: no user has the number {uid}, so its group is not known"
+        ),
+        Fault::GroupWithoutUser => f.write_str(
+            "`server.group` without `server.user`: root in another group would still be root",
+        ),
+        Fault::Umask { found } => write!(
+            f,
+            "`server.umask` must be octal digits, from \"000\" to \"777\", found `{}`",
+            printable(found)
+        ),
         Fault::Network { found, problem } => network(f, found, *problem),
         Fault::TrustsAll { network } => {
             write!(

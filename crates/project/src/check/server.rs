@@ -15,6 +15,9 @@ impl Check<'_, '_> {
     pub(super) fn server(&mut self, table: &Table<'_>) -> Option<Server> {
         let master = self.reader.flag(table, "master");
         let stop_timeout = self.reader.duration(table, "stop_timeout");
+        let account = self.account(table);
+        let umask = optional(table, "umask", || self.umask(table));
+        let no_new_privileges = self.reader.flag(table, "no_new_privileges");
         let control = optional(table, "control", || Some(self.path(table, "control")?.0));
         let pidfile = optional(table, "pidfile", || Some(self.path(table, "pidfile")?.0));
         let admin = optional(table, "admin", || self.admin(table));
@@ -31,6 +34,9 @@ impl Check<'_, '_> {
         Some(Server {
             master: master?,
             stop_timeout: stop_timeout?,
+            account: account?,
+            umask: umask?,
+            no_new_privileges: no_new_privileges?,
             control: control?,
             pidfile: pidfile?,
             admin: admin?,
