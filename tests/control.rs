@@ -212,7 +212,8 @@ fn a_pidfile_of_another_server_is_refused() {
     let project = || Project::wsgi(APP).also(&format!("[server]\npidfile = {pidfile:?}"));
     let site = project().start();
     let second = project().serve_in_vain();
-    let first = second.stderr.lines().next().unwrap();
+    let message = second.message();
+    let first = message.lines().next().unwrap();
     assert_eq!(
         first,
         format!(

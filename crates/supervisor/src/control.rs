@@ -94,6 +94,7 @@ impl Control {
     }
 
     async fn hear(&self, stream: tokio::net::UnixStream) {
+        let asker = stream.peer_cred().map(|peer| peer.uid());
         let mut line = String::new();
         let mut reader = BufReader::new(stream).take(LONGEST_REQUEST);
         let read = tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await;
@@ -106,7 +107,8 @@ impl Control {
         };
         let reply = Reply(Arc::new(stream));
         match serde_json::from_str(&line) {
-            Ok(request) => self.pass_on(request, reply),
+            Ok(request) if may_ask(asker.ok(), &request) => self.pass_on(request, reply),
+            Ok(_) => reply.failed(3, NOT_YOURS),
             Err(error) => reply.failed(2, format!("error: not a request: {error}\n")),
         }
     }
@@ -128,6 +130,17 @@ impl Control {
         farewells.push(reply);
         let _ = self.stops.send(stop);
     }
+}
+
+const NOT_YOURS: &str = "error: only root may do this: the supervisor is root's, the workers are this user's\n\
+                         hint: `sudo appliance …`, or `systemctl reload` of its unit\n";
+
+/// The user that workers run as may look. Whatever else it asked for, an intruder who has taken over
+/// the application could ask for: to stop the site, or to become root by a binary of its own.
+fn may_ask(user: Option<u32>, request: &Request) -> bool {
+    const ROOT: u32 = 0;
+    matches!(request, Request::Status)
+        || user.is_some_and(|user| user == ROOT || user == sys::user())
 }
 
 fn blocking(stream: tokio::net::UnixStream) -> std::io::Result<UnixStream> {

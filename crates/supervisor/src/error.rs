@@ -9,6 +9,7 @@ use std::time::Duration;
 use appliance_project::Project;
 use appliance_project::model::Site;
 
+use crate::confine::ConfineError;
 use crate::hooks::HookError;
 use crate::instance::InstanceError;
 use crate::library::LibraryError;
@@ -20,6 +21,8 @@ use crate::signals::Stop;
 /// Why a server does not start. `Display` is the message; [`StartError::hint`] what to do.
 #[derive(Debug)]
 pub enum StartError {
+    /// `server.user`.
+    Confine(ConfineError),
     /// The interpreter, the virtualenv or its packages.
     Python(PythonError),
     /// A command of `hooks.before_start`.
@@ -34,6 +37,8 @@ pub enum StartError {
     Launch {
         /// The interpreter.
         python: PathBuf,
+        /// Whose rights count, if not those of this process.
+        user: Option<String>,
         /// The system's reason.
         source: io::Error,
     },
@@ -77,6 +82,7 @@ impl StartError {
     /// The key of project.toml at fault, as `--set` takes it: `python.virtualenv`.
     pub fn key(&self, project: &Project) -> Option<String> {
         match self {
+            StartError::Confine(error) => Some(error.key().to_owned()),
             StartError::Python(error) => Some(error.key().to_owned()),
             StartError::Instance(error) => Some(error.key().to_owned()),
             StartError::Hook(_) => Some("hooks.before_start".to_owned()),
@@ -96,6 +102,7 @@ impl StartError {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
         match self {
+            StartError::Confine(error) => error.hint(),
             StartError::Python(error) => error.hint(),
             StartError::Hook(error) => Some(error.hint()),
             StartError::Bind(error) => error.hint(),
@@ -110,6 +117,13 @@ impl StartError {
                 "the application was still being imported; a longer `python.start_timeout` gives it more time"
                     .to_owned(),
             ),
+            StartError::Launch {
+                user: Some(user),
+                source,
+                ..
+            } if source.kind() == io::ErrorKind::PermissionDenied => Some(format!(
+                "`{user}` (`server.user`) must be able to enter every folder on the way to it, and to execute it"
+            )),
             StartError::Library(_) => Some(
                 "set `TMPDIR` to a folder on a file system that is not mounted `noexec`".to_owned(),
             ),
@@ -121,12 +135,13 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StartError::Confine(error) => error.fmt(f),
             StartError::Python(error) => error.fmt(f),
             StartError::Hook(error) => error.fmt(f),
             StartError::Bind(error) => error.fmt(f),
             StartError::Instance(error) => error.fmt(f),
             StartError::Library(error) => error.fmt(f),
-            StartError::Launch { python, source } => {
+            StartError::Launch { python, source, .. } => {
                 write!(
                     f,
                     "cannot start a worker with `{}`: {source}",
@@ -156,6 +171,7 @@ impl fmt::Display for WorkerFailure {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            StartError::Confine(error) => error.source(),
             StartError::Python(error) => error.source(),
             StartError::Hook(error) => error.source(),
             StartError::Bind(error) => error.source(),
@@ -179,6 +195,12 @@ pub(crate) enum Halt {
 impl<E: Into<StartError>> From<E> for Halt {
     fn from(error: E) -> Halt {
         Halt::Failed(error.into())
+    }
+}
+
+impl From<ConfineError> for StartError {
+    fn from(error: ConfineError) -> StartError {
+        StartError::Confine(error)
     }
 }
 

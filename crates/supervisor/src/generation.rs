@@ -14,6 +14,7 @@ use std::sync::Arc;
 use appliance_project::{Loaded, Project, Setting};
 use serde::{Deserialize, Serialize};
 
+use crate::confine::Confines;
 use crate::error::Halt;
 use crate::library::Library;
 use crate::listeners::Listeners;
@@ -77,8 +78,7 @@ impl Generation {
         stage: &mut Stage,
     ) -> Result<Generation, Halt> {
         let project = &loaded.project;
-        let environment = python::environment(&project.python);
-        let python = python::prepare(&project.python, &environment, stage).await?;
+        let (python, environment) = ready_python(project, stage).await?;
         let listeners = before.successors(&addresses(project), slots(project))?;
         Generation::with(number, loaded, listeners, library, python, environment)
     }
@@ -173,9 +173,20 @@ async fn set_up(
     project: &Project,
     stage: &mut Stage,
 ) -> Result<(PathBuf, python::Environment), Halt> {
-    let environment = python::environment(&project.python);
-    let python = python::prepare(&project.python, &environment, stage).await?;
-    hooks::before_start(project, &environment, stage).await?;
+    let (python, environment) = ready_python(project, stage).await?;
+    let confines = Confines::of(&project.server);
+    hooks::before_start(project, &environment, &confines, stage).await?;
+    Ok((python, environment))
+}
+
+async fn ready_python(
+    project: &Project,
+    stage: &mut Stage,
+) -> Result<(PathBuf, python::Environment), Halt> {
+    let confines = Confines::of(&project.server);
+    confines.check(project)?;
+    let environment = python::environment(&project.python, &confines);
+    let python = python::prepare(&project.python, &environment, &confines, stage).await?;
     Ok((python, environment))
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use appliance_project::Project;
 
+use crate::confine::Confines;
 use crate::error::Halt;
 use crate::process::Exit;
 use crate::stage::Stage;
@@ -17,6 +18,7 @@ use crate::step::{self, Ended};
 pub(crate) async fn before_start(
     project: &Project,
     environment: &[(OsString, OsString)],
+    confines: &Confines,
     stage: &mut Stage,
 ) -> Result<(), Halt> {
     for line in &project.hooks.before_start {
@@ -27,6 +29,7 @@ pub(crate) async fn before_start(
             .args(["-c", line])
             .current_dir(&project.python.chdir)
             .envs(environment.iter().map(|(name, value)| (name, value)));
+        confines.helper(&mut command);
         match step::run_watched(command, stage).await? {
             Ended::With(status) if status.success() => {
                 let after_ms = started.elapsed().as_millis();

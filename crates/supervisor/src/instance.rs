@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,11 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::handover::{HandedInstance, HandedLock};
 use crate::listeners::BindError;
 use crate::{admin, place, sys};
+
+/// Of a lock file: whoever can open it can lock it, and would keep a server from starting.
+const OWN: u32 = 0o600;
+/// Of a pidfile: others read it.
+const READABLE: u32 = 0o644;
 
 /// The one server of a project; its files go with it.
 #[derive(Debug)]
@@ -48,7 +53,7 @@ impl Instance {
             path: socket.clone(),
             source,
         };
-        let lock = match LockFile::take(&socket.with_extension("lock")) {
+        let lock = match LockFile::take(&socket.with_extension("lock"), OWN) {
             Ok(lock) => lock,
             Err(Refusal::Held(pid)) => return Err(InstanceError::Running { pid }),
             Err(Refusal::Foreign) => return Err(control(io::ErrorKind::AlreadyExists.into())),
@@ -58,17 +63,31 @@ impl Instance {
         let admin = project.server.admin.map(admin::bind).transpose();
         let admin = admin.map_err(InstanceError::Admin)?;
         let listener = listen(&socket).map_err(control)?;
-        Ok(Instance {
+        let instance = Instance {
             listener,
             admin,
             socket,
             lock,
             pidfile,
-        })
+        };
+        instance
+            .give_to(project)
+            .map_err(|source| InstanceError::Control {
+                path: instance.socket.clone(),
+                source,
+            })?;
+        Ok(instance)
     }
-}
 
-impl Instance {
+    /// Lets the user that workers run as connect, too. What it may ask for is another matter
+    /// ([`crate::control`]).
+    pub(crate) fn give_to(&self, project: &Project) -> io::Result<()> {
+        match &project.server.account {
+            Some(account) => chown(&self.socket, Some(account.uid), None),
+            None => Ok(()),
+        }
+    }
+
     /// For the next program of this process.
     pub(crate) fn hand_over(&self) -> Option<HandedInstance> {
         let handed = |lock: &LockFile| {
@@ -125,7 +144,7 @@ fn take_pidfile(project: &Project) -> Result<Option<LockFile>, InstanceError> {
     let Some(path) = project.server.pidfile.clone() else {
         return Ok(None);
     };
-    match LockFile::take(&path) {
+    match LockFile::take(&path, READABLE) {
         Ok(file) => Ok(Some(file)),
         Err(Refusal::Held(pid)) => Err(InstanceError::PidfileHeld { path, pid }),
         Err(Refusal::Foreign) => Err(InstanceError::NoPidfile { path }),
@@ -167,14 +186,14 @@ enum Refusal {
 }
 
 impl LockFile {
-    fn take(path: &Path) -> Result<LockFile, Refusal> {
+    fn take(path: &Path, mode: u32) -> Result<LockFile, Refusal> {
         loop {
             let mut file = OpenOptions::new()
                 .read(true)
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .mode(0o644)
+                .mode(mode)
                 .open(path)
                 .map_err(Refusal::System)?;
             let before = read_pid(&mut file)?;
@@ -253,21 +272,27 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// Creates a folder that nobody else can write to; one that somebody else could have made is
-/// refused.
+/// refused. Root's can be entered: sockets in it may be `server.user`'s.
 pub(crate) fn private_folder(path: &Path, user: u32) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(0o700).create(path) {
+    const ROOT: u32 = 0;
+    const PRIVATE: u32 = 0o700;
+    const ENTERED: u32 = 0o711;
+    match fs::DirBuilder::new().mode(PRIVATE).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
     let found = fs::symlink_metadata(path)?;
     let others_may_write = found.mode() & 0o022 != 0;
-    match found.is_dir() && found.uid() == user && !others_may_write {
-        true => Ok(()),
-        false => Err(io::Error::new(
+    if !found.is_dir() || found.uid() != user || others_may_write {
+        return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             "others may write to it",
-        )),
+        ));
     }
+    if user == ROOT && found.mode() & 0o777 == PRIVATE {
+        fs::set_permissions(path, Permissions::from_mode(ENTERED))?;
+    }
+    Ok(())
 }
 
 /// Why this cannot be the project's server.
@@ -391,10 +416,12 @@ mod tests {
     fn a_lock_file_has_one_holder_and_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pid");
-        let held = LockFile::take(&path).unwrap();
+        let held = LockFile::take(&path, READABLE).unwrap();
         let pid = std::process::id();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{pid}\n"));
-        assert!(matches!(LockFile::take(&path), Err(Refusal::Held(holder)) if holder == pid));
+        assert!(
+            matches!(LockFile::take(&path, READABLE), Err(Refusal::Held(holder)) if holder == pid)
+        );
         drop(held);
         assert!(!path.exists());
     }
@@ -405,9 +432,12 @@ mod tests {
         let path = folder.path().join("a.pid");
         // This process lives, but it has not locked the file.
         fs::write(&path, format!("{}\nand more", "4711")).unwrap();
-        assert!(matches!(LockFile::take(&path), Err(Refusal::Foreign)));
+        assert!(matches!(
+            LockFile::take(&path, READABLE),
+            Err(Refusal::Foreign)
+        ));
         fs::write(&path, "4711\n").unwrap();
-        let held = LockFile::take(&path).unwrap();
+        let held = LockFile::take(&path, READABLE).unwrap();
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             format!("{}\n", std::process::id())
@@ -420,7 +450,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("thesis.tex");
         fs::write(&path, "\\documentclass{article}").unwrap();
-        assert!(matches!(LockFile::take(&path), Err(Refusal::Foreign)));
+        assert!(matches!(
+            LockFile::take(&path, READABLE),
+            Err(Refusal::Foreign)
+        ));
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             "\\documentclass{article}"
@@ -434,7 +467,8 @@ mod tests {
         let folder = parent.path().join("run");
         private_folder(&folder, user).unwrap();
         private_folder(&folder, user).unwrap();
-        assert_eq!(folder.metadata().unwrap().mode() & 0o777, 0o700);
+        let mode = if user == 0 { 0o711 } else { 0o700 };
+        assert_eq!(folder.metadata().unwrap().mode() & 0o777, mode);
         assert!(private_folder(&folder, user + 1).is_err());
         fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
         assert!(private_folder(&folder, user).is_err());

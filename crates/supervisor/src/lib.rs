@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use appliance_project::{Loaded, Project, Report, Sources};
 
 pub use client::{ClientError, ask};
+pub use confine::ConfineError;
 pub use error::{StartError, WorkerFailure};
 pub use explain::explain;
 pub use handover::VERSION as HANDOVER_VERSION;
@@ -40,6 +41,7 @@ use supervise::supervise;
 
 mod admin;
 mod client;
+mod confine;
 mod control;
 mod error;
 mod event;
@@ -160,6 +162,7 @@ async fn become_worker(
     on_start: impl FnOnce(&Started<'_>),
 ) -> Result<Infallible, Halt> {
     let began = Instant::now();
+    confine::begin(&loaded.project)?;
     instance::leave_pidfile(&loaded.project)?;
     if loaded.project.server.admin.is_some() {
         tracing::warn!("there is no admin listener without a supervisor (`server.master`)");
@@ -167,15 +170,14 @@ async fn become_worker(
     let mut stage = Stage::new(signals, Vec::new())?;
     let generation = Generation::first(loaded, library, &mut stage).await?;
     let command = generation.launcher.alone(&generation.listeners)?;
-    let python = generation.launcher.python.clone();
     on_start(&Started {
         project: generation.project(),
         addresses: generation.listeners.addresses(),
         python: None,
         worker_memory_mb: None,
-        interpreter: python.clone(),
+        interpreter: generation.launcher.python.clone(),
         after: began.elapsed(),
     });
     let source = command.replace_this_process();
-    Err(StartError::Launch { python, source }.into())
+    Err(generation.launcher.failure(source).into())
 }

@@ -6,10 +6,10 @@
 //! as it is written. Both are reached as `/proc/self/fd/N`.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::sys::{self, Execution};
@@ -67,11 +67,14 @@ fn in_folder(bytes: &[u8], parent: &Path) -> io::Result<File> {
         .prefix("appliance-")
         .tempdir_in(parent)?;
     let path = folder.path().join("appliance_worker.so");
+    // Workers of `server.user` open it again, by `/proc/self/fd`.
+    const FOR_ALL: u32 = 0o444;
     let mut writer = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(FOR_ALL)
         .open(&path)?;
+    writer.set_permissions(Permissions::from_mode(FOR_ALL))?;
     writer.write_all(bytes)?;
     drop(writer);
     let file = File::open(&path)?;

@@ -13,6 +13,7 @@ use appliance_project::model;
 
 pub use error::PythonError;
 
+use crate::confine::Confines;
 use crate::error::Halt;
 use crate::stage::Stage;
 
@@ -27,21 +28,22 @@ mod venv;
 pub(crate) async fn prepare(
     python: &model::Python,
     environment: &[(OsString, OsString)],
+    confines: &Confines,
     stage: &mut Stage,
 ) -> Result<PathBuf, Halt> {
     match (&python.virtualenv, &python.requirements) {
         (None, _) => {
             let path = interpreter::find(&python.interpreter)?;
-            interpreter::probe(&path, "python.interpreter")?;
+            interpreter::probe(&path, "python.interpreter", confines)?;
             Ok(path)
         }
         (Some(folder), None) => {
             let path = venv::python_of(folder)?;
-            interpreter::probe(&path, "python.virtualenv")?;
+            interpreter::probe(&path, "python.virtualenv", confines)?;
             Ok(path)
         }
         (Some(folder), Some(file)) => {
-            install::up_to_date(python, folder, file, environment, stage).await
+            install::up_to_date(python, (folder, file), environment, confines, stage).await
         }
     }
 }
@@ -49,9 +51,10 @@ pub(crate) async fn prepare(
 /// Variables on top of the supervisor's own.
 pub(crate) type Environment = Vec<(OsString, OsString)>;
 
-/// What hooks, pip and workers get: as if the virtualenv were activated, then `python.env`.
-pub(crate) fn environment(python: &model::Python) -> Environment {
-    let mut variables = Vec::new();
+/// What hooks, pip and workers get: whose they are, as if the virtualenv were activated, then
+/// `python.env`.
+pub(crate) fn environment(python: &model::Python, confines: &Confines) -> Environment {
+    let mut variables = confines.variables();
     if let Some(folder) = &python.virtualenv {
         variables.push(("VIRTUAL_ENV".into(), folder.into()));
         variables.push(("PATH".into(), path_with(&folder.join("bin"))));

@@ -12,6 +12,8 @@ use appliance_figures::Page;
 use appliance_project::Project;
 use appliance_project::wire::WorkerSpec;
 
+use crate::confine::Confines;
+use crate::error::StartError;
 use crate::library::Library;
 use crate::listeners::Listeners;
 use crate::python::Environment;
@@ -75,6 +77,16 @@ impl Launcher {
         Ok((command, ours, figures))
     }
 
+    /// Why no worker can be started.
+    pub(crate) fn failure(&self, source: io::Error) -> StartError {
+        let confines = Confines::of(&self.project.server);
+        StartError::Launch {
+            python: self.python.clone(),
+            user: confines.whom().map(str::to_owned),
+            source,
+        }
+    }
+
     /// The command of a worker that stands alone: it takes this process's place.
     pub(crate) fn alone(&self, listeners: &Listeners) -> io::Result<WorkerCommand> {
         self.command(Role::Slot(0), listeners, None)
@@ -128,6 +140,7 @@ impl Launcher {
             .arg(descriptor_path(file.as_raw_fd()))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.project.python.chdir);
+        Confines::of(&self.project.server).worker(&mut command);
         sys::inherit(
             &mut command,
             Inheritance {

@@ -25,7 +25,7 @@ use crate::listeners::Listeners;
 use crate::master::{Inherited, Leave, Master, Outcome};
 use crate::signals::Signals;
 use crate::stage::Stage;
-use crate::{Started, admin, status, sys};
+use crate::{Started, admin, confine, status, sys};
 
 pub(crate) async fn supervise(
     loaded: Loaded,
@@ -35,6 +35,7 @@ pub(crate) async fn supervise(
     on_start: impl FnOnce(&Started<'_>),
 ) -> Result<Outcome, Halt> {
     let began = Instant::now();
+    confine::begin(&loaded.project)?;
     let instance = Instance::claim(&loaded.project, &sources.file)?;
     let (reporter, mut events) = unbounded_channel();
     let farewells = Farewells::default();
@@ -89,6 +90,7 @@ pub(crate) async fn resume(
         },
     }?;
     let instance = Instance::adopt(&handed.instance)?;
+    instance.give_to(generation.project())?;
     let (reporter, events) = unbounded_channel();
     let farewells = Farewells::default();
     let control = Control {

@@ -89,7 +89,7 @@ impl Master {
         let began = Instant::now();
         tracing::info!(file = %self.sources.file.display(), "reloading");
         self.folder.enter();
-        let loaded = match appliance_project::load(&self.sources) {
+        let mut loaded = match appliance_project::load(&self.sources) {
             Ok(loaded) => loaded,
             Err(report) => return self.refuse(&asked, BAD_PROJECT, &report.to_string()),
         };
@@ -101,6 +101,8 @@ impl Master {
                 .for_each(|reply| reply.progress(warnings.trim_end()));
         }
         self.warn_of_what_stays(&loaded.project.server);
+        let account = &self.generation.project().server.account;
+        loaded.project.server.account.clone_from(account);
         let stage = match Stage::new(signals, asked.clone()) {
             Ok(stage) => stage,
             Err(error) => return self.refuse(&asked, NOT_STARTED, &format!("error: {error}\n")),
@@ -119,11 +121,13 @@ impl Master {
         });
     }
 
-    /// The supervisor's own settings.
+    /// The supervisor's own settings. And `user`: what belongs to one user now (the control socket,
+    /// the virtualenv, what the application has written) would have to change hands.
     fn warn_of_what_stays(&self, next: &Server) {
         let now = &self.generation.project().server;
         let changed = [
             ("server.master", now.master != next.master),
+            ("server.user", now.account != next.account),
             ("server.control", now.control != next.control),
             ("server.pidfile", now.pidfile != next.pidfile),
             ("server.admin", now.admin != next.admin),
@@ -186,10 +190,7 @@ impl Master {
             ) {
                 (Ok(id), Some(rollout)) => rollout.members.push(id),
                 (Ok(_), None) => {}
-                (Err(source), _) => self.give_up_rollout(StartError::Launch {
-                    python: generation.launcher.python.clone(),
-                    source,
-                }),
+                (Err(source), _) => self.give_up_rollout(generation.launcher.failure(source)),
             }
         }
     }

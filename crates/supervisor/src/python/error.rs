@@ -157,7 +157,7 @@ impl PythonError {
             }
             PythonError::Requirements { .. } => return None,
             PythonError::NotWritable { .. } => {
-                "the user that starts appliance must be able to write the virtualenv's folder".to_owned()
+                "the user that appliance, or `server.user` if it is set, runs as must be able to write it".to_owned()
             }
         })
     }

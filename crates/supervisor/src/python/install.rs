@@ -19,6 +19,7 @@ use super::interpreter::{self, Probe};
 use super::requirements::{self, RequirementsFile};
 use super::stamp::Stamp;
 use super::{PythonError, venv};
+use crate::confine::Confines;
 use crate::error::Halt;
 use crate::process::Exit;
 use crate::progress::Progress;
@@ -28,9 +29,9 @@ use crate::step::{self, Ended};
 /// Returns the interpreter of the virtualenv in `folder`, which holds what `file` lists.
 pub(super) async fn up_to_date(
     python: &model::Python,
-    folder: &Path,
-    file: &Path,
+    (folder, file): (&Path, &Path),
     environment: &[(OsString, OsString)],
+    confines: &Confines,
     stage: &mut Stage,
 ) -> Result<PathBuf, Halt> {
     let setup = Setup {
@@ -39,9 +40,10 @@ pub(super) async fn up_to_date(
         file,
         requirements: requirements::read(file)?,
         environment,
+        confines,
     };
     if !setup.is_done()? {
-        let _lock = lock_beside(folder, stage).await?;
+        let _lock = setup.lock_beside(stage).await?;
         if !setup.is_done()? {
             setup.create_if_needed(stage).await?;
             setup.install(stage).await?;
@@ -56,6 +58,7 @@ struct Setup<'a> {
     file: &'a Path,
     requirements: Vec<RequirementsFile>,
     environment: &'a [(OsString, OsString)],
+    confines: &'a Confines,
 }
 
 impl Setup<'_> {
@@ -68,7 +71,7 @@ impl Setup<'_> {
     }
 
     async fn create_if_needed(&self, stage: &mut Stage) -> Result<(), Halt> {
-        let probe = interpreter::probe(&self.interpreter, "python.interpreter")?;
+        let probe = interpreter::probe(&self.interpreter, "python.interpreter", self.confines)?;
         let stamp = Stamp::read(self.folder);
         let cut_off = stamp.as_ref().is_some_and(|stamp| !stamp.complete);
         if !cut_off && self.works_for(&probe) {
@@ -78,7 +81,8 @@ impl Setup<'_> {
             let (python, minor) = (self.interpreter.clone(), probe.minor());
             return Err(PythonError::NoEnsurepip { python, minor }.into());
         }
-        venv::remove(self.folder, stamp.is_some())?;
+        self.confines
+            .act(|| venv::remove(self.folder, stamp.is_some()))??;
         self.create(&probe, stage).await
     }
 
@@ -87,8 +91,17 @@ impl Setup<'_> {
         let Ok(python) = venv::python_of(self.folder) else {
             return false;
         };
-        let probe = interpreter::probe(&python, "python.virtualenv");
-        probe.is_ok_and(|probe| probe.minor() == wanted.minor()) && has_pip(&python)
+        let probe = interpreter::probe(&python, "python.virtualenv", self.confines);
+        probe.is_ok_and(|probe| probe.minor() == wanted.minor()) && self.has_pip(&python)
+    }
+
+    /// An interrupted `python -m venv` leaves a virtualenv without pip.
+    fn has_pip(&self, python: &Path) -> bool {
+        let mut command = Command::new(python);
+        command.args(["-I", "-c", "import pip"]);
+        self.confines.helper(&mut command);
+        let output = command.output();
+        output.is_ok_and(|output| output.status.success())
     }
 
     async fn create(&self, probe: &Probe, stage: &mut Stage) -> Result<(), Halt> {
@@ -101,7 +114,9 @@ impl Setup<'_> {
             path: self.folder.to_owned(),
             source,
         };
-        fs::create_dir_all(self.folder).map_err(not_writable)?;
+        self.confines
+            .act(|| fs::create_dir_all(self.folder))?
+            .map_err(not_writable)?;
         self.mark_begun()?;
         let mut command = self.command(&self.interpreter);
         command.args(["-m", "venv"]).arg(self.folder);
@@ -134,14 +149,15 @@ impl Setup<'_> {
         let title = self.file.file_name().unwrap_or_default().to_string_lossy();
         let title = format!("installing {title}");
         if let Err(failure) = run_shown(command, &title, stage).await? {
-            Stamp::remove(self.folder);
+            self.confines.act(|| Stamp::remove(self.folder))?;
             return Err(PythonError::PipFailed {
                 file: self.file.to_owned(),
                 failure,
             }
             .into());
         }
-        self.wanted()?.write(self.folder)?;
+        let stamp = self.wanted()?;
+        self.confines.act(|| stamp.write(self.folder))??;
         tracing::info!(
             after_ms = started.elapsed().as_millis(),
             "requirements installed"
@@ -149,8 +165,39 @@ impl Setup<'_> {
         Ok(())
     }
 
-    fn mark_begun(&self) -> Result<(), PythonError> {
-        self.wanted()?.begun().write(self.folder)
+    fn mark_begun(&self) -> Result<(), Halt> {
+        let stamp = self.wanted()?.begun();
+        Ok(self.confines.act(|| stamp.write(self.folder))??)
+    }
+
+    /// The folder that holds the virtualenv is locked: the virtualenv's own may be removed on the
+    /// way, and a lock file would stay behind.
+    async fn lock_beside(&self, stage: &mut Stage) -> Result<File, Halt> {
+        const PAUSE: Duration = Duration::from_millis(100);
+        let parent = self.folder.parent().unwrap_or(Path::new("/"));
+        let not_writable = |source| PythonError::NotWritable {
+            path: parent.to_owned(),
+            source,
+        };
+        let open = || fs::create_dir_all(parent).and_then(|()| File::open(parent));
+        let file = self.confines.act(open)?.map_err(not_writable)?;
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(source)) => return Err(not_writable(source).into()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if !told {
+                let folder = self.folder.display();
+                tracing::info!(%folder, "waiting for another process that sets up the virtualenv");
+                told = true;
+            }
+            tokio::select! {
+                stop = stage.stop() => return Err(Halt::Stopped(stop)),
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
     }
 
     /// In the folder of the requirements: relative paths in them are relative to it for pip.
@@ -160,16 +207,9 @@ impl Setup<'_> {
         if let Some(folder) = self.file.parent() {
             command.current_dir(folder);
         }
+        self.confines.helper(&mut command);
         command
     }
-}
-
-/// An interrupted `python -m venv` leaves a virtualenv without pip.
-fn has_pip(python: &Path) -> bool {
-    let output = Command::new(python)
-        .args(["-I", "-c", "import pip"])
-        .output();
-    output.is_ok_and(|output| output.status.success())
 }
 
 /// Runs a command whose output is shown as progress, and in full when it fails.
@@ -192,33 +232,4 @@ async fn run_shown(
     };
     progress.show_all();
     Ok(Err(failure))
-}
-
-/// The folder that holds the virtualenv is locked: the virtualenv's own may be removed on the
-/// way, and a lock file would stay behind.
-async fn lock_beside(folder: &Path, stage: &mut Stage) -> Result<File, Halt> {
-    const PAUSE: Duration = Duration::from_millis(100);
-    let parent = folder.parent().unwrap_or(Path::new("/"));
-    let not_writable = |source| PythonError::NotWritable {
-        path: parent.to_owned(),
-        source,
-    };
-    fs::create_dir_all(parent).map_err(not_writable)?;
-    let file = File::open(parent).map_err(not_writable)?;
-    let mut told = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(source)) => return Err(not_writable(source).into()),
-            Err(TryLockError::WouldBlock) => {}
-        }
-        if !told {
-            tracing::info!(folder = %folder.display(), "waiting for another process that sets up the virtualenv");
-            told = true;
-        }
-        tokio::select! {
-            stop = stage.stop() => return Err(Halt::Stopped(stop)),
-            () = tokio::time::sleep(PAUSE) => {}
-        }
-    }
 }

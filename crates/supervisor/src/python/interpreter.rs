@@ -1,12 +1,14 @@
 //! Finds an interpreter and asks it what it is.
 
 use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
 use super::PythonError;
+use crate::confine::Confines;
 
 /// The oldest CPython that the worker library's stable ABI knows.
 const OLDEST: (u32, u32) = (3, 10);
@@ -67,17 +69,22 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Runs `python` once and refuses it if it cannot run workers; `key` chose it.
-pub(crate) fn probe(python: &Path, key: &'static str) -> Result<Probe, PythonError> {
+pub(crate) fn probe(
+    python: &Path,
+    key: &'static str,
+    confines: &Confines,
+) -> Result<Probe, PythonError> {
     let not_runnable = |reason: String| PythonError::NotRunnable {
         python: python.to_owned(),
         key,
         reason,
     };
-    let output = Command::new(python)
-        .args(["-I", "-S", "-c", PROBE])
-        .stdin(Stdio::null())
+    let mut command = Command::new(python);
+    command.args(["-I", "-S", "-c", PROBE]).stdin(Stdio::null());
+    confines.helper(&mut command);
+    let output = command
         .output()
-        .map_err(|error| not_runnable(error.to_string()))?;
+        .map_err(|error| not_runnable(denied(&error, confines)))?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         return Err(not_runnable(reason_in(&complaint)));
@@ -86,6 +93,16 @@ pub(crate) fn probe(python: &Path, key: &'static str) -> Result<Probe, PythonErr
         .map_err(|_| not_runnable("it does not answer like Python".to_owned()))?;
     check(python, key, &probe)?;
     Ok(probe)
+}
+
+/// Whose rights were not enough, where that is not plain.
+fn denied(error: &io::Error, confines: &Confines) -> String {
+    match confines.whom() {
+        Some(user) if error.kind() == io::ErrorKind::PermissionDenied => {
+            format!("{error}: `{user}` (`server.user`) may not")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// A traceback ends with its reason, everything else begins with it. (Python 2: `Unknown option:
