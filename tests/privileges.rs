@@ -108,7 +108,8 @@ fn as_user(uid: u32, command: &Command) -> Command {
         .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
         .arg(command.get_program())
         .args(command.get_args())
-        .current_dir(command.get_current_dir().unwrap());
+        .current_dir(command.get_current_dir().unwrap())
+        .env_remove("APPLIANCE_TEST_PYTHON");
     changed
 }
 
@@ -226,7 +227,8 @@ fn groups_are_the_users_and_none_of_roots() {
         .args(["--mount", "sh", "-c", script, "sh"])
         .arg(serve.get_program())
         .args(serve.get_args())
-        .current_dir(project.path(""));
+        .current_dir(project.path(""))
+        .env_remove("APPLIANCE_TEST_PYTHON");
     let mut site = Appliance::spawn(project, command);
     site.wait_until_ready();
     let worker = status_of(site.workers()[0]);
@@ -434,7 +436,8 @@ fn who_is_not_root_is_refused_unless_it_is_the_user() {
         .args(command.get_args())
         .arg("--set")
         .arg(format!("site.0.listen={}", privileged(83)))
-        .current_dir(project.path(""));
+        .current_dir(project.path(""))
+        .env_remove("APPLIANCE_TEST_PYTHON");
     let mut site = Appliance::spawn(project, ambient);
     site.wait_until_ready();
     assert_ne!(status_of(site.pid())["CapAmb"], NO_CAPABILITIES);
