@@ -75,6 +75,8 @@ pub enum FromWorker {
     },
     /// Every running request is finished; the worker exits.
     Drained,
+    /// The answer to [`ToWorker::Ping`].
+    Pong,
 }
 
 /// Why a worker is to be replaced.
@@ -122,6 +124,8 @@ pub enum ToWorker {
         /// Their numbers, from 1.
         slots: Vec<usize>,
     },
+    /// Say that the front lives. (Asked only where a service manager wants to know.)
+    Ping,
     /// Accept no more, finish what runs within `server.stop_timeout`, exit.
     Stop {
         /// For how many milliseconds connections without a request may wait for their next one,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use appliance_project::Project;
 use appliance_project::model::Site;
 
+use crate::activation::ActivationError;
 use crate::confine::ConfineError;
 use crate::hooks::HookError;
 use crate::instance::InstanceError;
@@ -29,6 +30,8 @@ pub enum StartError {
     Hook(HookError),
     /// A listening address.
     Bind(BindError),
+    /// Sockets of a service manager.
+    Activation(ActivationError),
     /// Another server has the project, or the control socket or the pidfile cannot be had.
     Instance(InstanceError),
     /// The worker library cannot be handed over.
@@ -106,6 +109,7 @@ impl StartError {
             StartError::Python(error) => error.hint(),
             StartError::Hook(error) => Some(error.hint()),
             StartError::Bind(error) => error.hint(),
+            StartError::Activation(error) => error.hint(),
             StartError::Instance(error) => error.hint(),
             StartError::Worker(WorkerFailure::Reported { hint, .. }) => hint.clone(),
             StartError::Worker(WorkerFailure::Died { .. }) => Some(
@@ -139,6 +143,7 @@ impl fmt::Display for StartError {
             StartError::Python(error) => error.fmt(f),
             StartError::Hook(error) => error.fmt(f),
             StartError::Bind(error) => error.fmt(f),
+            StartError::Activation(error) => error.fmt(f),
             StartError::Instance(error) => error.fmt(f),
             StartError::Library(error) => error.fmt(f),
             StartError::Launch { python, source, .. } => {
@@ -175,6 +180,7 @@ impl Error for StartError {
             StartError::Python(error) => error.source(),
             StartError::Hook(error) => error.source(),
             StartError::Bind(error) => error.source(),
+            StartError::Activation(error) => error.source(),
             StartError::Instance(error) => error.source(),
             StartError::Library(error) => error.source(),
             StartError::Launch { source, .. } | StartError::System(source) => Some(source),
@@ -219,6 +225,12 @@ impl From<HookError> for StartError {
 impl From<BindError> for StartError {
     fn from(error: BindError) -> StartError {
         StartError::Bind(error)
+    }
+}
+
+impl From<ActivationError> for StartError {
+    fn from(error: ActivationError) -> StartError {
+        StartError::Activation(error)
     }
 }
 

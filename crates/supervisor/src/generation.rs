@@ -14,6 +14,7 @@ use std::sync::Arc;
 use appliance_project::{Loaded, Project, Setting};
 use serde::{Deserialize, Serialize};
 
+use crate::activation::Passed;
 use crate::confine::Confines;
 use crate::error::Halt;
 use crate::library::Library;
@@ -46,14 +47,16 @@ impl Generation {
     pub(crate) async fn first(
         loaded: Loaded,
         library: &'static [u8],
+        passed: Vec<Passed>,
         stage: &mut Stage,
     ) -> Result<Generation, Halt> {
         let project = &loaded.project;
         let addresses = addresses(project);
+        let passed = Listeners::passed(passed, &addresses)?;
         // Before minutes of installing; and again by `bind`, after them.
-        Listeners::refuse_taken_by_others(&addresses)?;
+        passed.refuse_taken(&addresses)?;
         let (python, environment) = set_up(project, stage).await?;
-        let listeners = Listeners::bind(&addresses, slots(project))?;
+        let listeners = passed.bind(&addresses, slots(project))?;
         Generation::with(1, loaded, listeners, library, python, environment)
     }
 

@@ -58,6 +58,10 @@ pub(crate) struct Handover {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HandedLanes {
     pub(crate) address: SocketAddr,
+    #[serde(default)]
+    pub(crate) shared: bool,
+    #[serde(default)]
+    pub(crate) unused: bool,
     pub(crate) sockets: Vec<RawFd>,
 }
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use appliance_project::{Loaded, Project, Report, Sources};
 
+pub use activation::ActivationError;
 pub use client::{ClientError, ask};
 pub use confine::ConfineError;
 pub use error::{StartError, WorkerFailure};
@@ -33,12 +34,14 @@ pub use protocol::{Answer, Request, Status, WorkerStatus};
 pub use python::PythonError;
 pub use trial::rehearse;
 
+use activation::Passed;
 use error::Halt;
 use generation::Generation;
 use signals::Signals;
 use stage::Stage;
 use supervise::supervise;
 
+mod activation;
 mod admin;
 mod client;
 mod confine;
@@ -56,6 +59,7 @@ mod lifecycle;
 mod listeners;
 mod master;
 mod memory;
+mod notify;
 mod place;
 mod port_owner;
 mod process;
@@ -104,14 +108,15 @@ pub fn serve(
     library: &'static [u8],
     on_start: impl FnOnce(&Started<'_>),
 ) -> Result<Outcome, StartError> {
+    let passed = activation::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
         let signals = Signals::new()?;
         match loaded.project.server.master {
-            true => supervise(loaded, sources, library, signals, on_start).await,
-            false => match become_worker(loaded, library, &signals, on_start).await? {},
+            true => supervise(loaded, sources, library, passed, signals, on_start).await,
+            false => match become_worker(loaded, library, passed, &signals, on_start).await? {},
         }
     });
     match served {
@@ -158,6 +163,7 @@ pub fn resume(
 async fn become_worker(
     loaded: Loaded,
     library: &'static [u8],
+    passed: Vec<Passed>,
     signals: &Signals,
     on_start: impl FnOnce(&Started<'_>),
 ) -> Result<Infallible, Halt> {
@@ -168,7 +174,7 @@ async fn become_worker(
         tracing::warn!("there is no admin listener without a supervisor (`server.master`)");
     }
     let mut stage = Stage::new(signals, Vec::new())?;
-    let generation = Generation::first(loaded, library, &mut stage).await?;
+    let generation = Generation::first(loaded, library, passed, &mut stage).await?;
     let command = generation.launcher.alone(&generation.listeners)?;
     on_start(&Started {
         project: generation.project(),

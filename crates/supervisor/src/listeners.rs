@@ -16,6 +16,7 @@ use std::sync::Arc;
 use appliance_project::wire;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::activation::{ActivationError, Passed};
 use crate::handover::HandedLanes;
 use crate::port_owner::{self, Owner};
 use crate::sys;
@@ -27,6 +28,8 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug, Clone)]
 pub(crate) struct Listeners {
     addresses: Vec<Lanes>,
+    /// A service manager's, on which no site listens for now.
+    unused: Vec<Lanes>,
     /// Workers to spread them over.
     slots: usize,
 }
@@ -36,14 +39,39 @@ struct Lanes {
     /// As in project.toml.
     address: SocketAddr,
     sockets: Vec<Arc<Socket>>,
+    /// A service manager's: one, from which all workers accept.
+    shared: bool,
 }
 
 impl Listeners {
     /// Listens on every address for each of `slots` workers.
-    pub(crate) fn bind(addresses: &[SocketAddr], slots: usize) -> Result<Listeners, BindError> {
-        let listeners = Listeners::none().successors(addresses, slots)?;
+    pub(crate) fn bind(
+        &self,
+        addresses: &[SocketAddr],
+        slots: usize,
+    ) -> Result<Listeners, BindError> {
+        let listeners = self.successors(addresses, slots)?;
         listeners.open()?;
         Ok(listeners)
+    }
+
+    /// What a service manager has passed; each must be one of `addresses`.
+    pub(crate) fn passed(
+        passed: Vec<Passed>,
+        addresses: &[SocketAddr],
+    ) -> Result<Listeners, ActivationError> {
+        if let Some(stray) = passed.iter().find(|one| !addresses.contains(&one.address)) {
+            return Err(stray.unwanted());
+        }
+        let lanes = passed.into_iter().map(|one| Lanes {
+            address: one.address,
+            sockets: vec![Arc::new(one.socket)],
+            shared: true,
+        });
+        Ok(Listeners {
+            unused: lanes.collect(),
+            ..Listeners::none()
+        })
     }
 
     /// The sockets of the next generation: those of unchanged addresses, and new ones, which do
@@ -61,16 +89,24 @@ impl Listeners {
             self.lanes(*address, slots)
                 .map_err(|error| BindError::new(*address, error))
         };
+        let shared = self.all().filter(|lanes| lanes.shared);
+        let unused = shared.filter(|lanes| !distinct.contains(&lanes.address));
         Ok(Listeners {
             addresses: distinct.iter().map(lanes).collect::<Result<_, _>>()?,
+            unused: unused.cloned().collect(),
             slots,
         })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Lanes> {
+        self.addresses.iter().chain(&self.unused)
     }
 
     /// For workers that are never to serve.
     pub(crate) fn none() -> Listeners {
         Listeners {
             addresses: Vec::new(),
+            unused: Vec::new(),
             slots: 0,
         }
     }
@@ -82,15 +118,18 @@ impl Listeners {
 
     /// For the next program of this process.
     pub(crate) fn hand_over(&self) -> Vec<HandedLanes> {
-        let handed = |lanes: &Lanes| HandedLanes {
+        let used = self.addresses.len();
+        let handed = |(number, lanes): (usize, &Lanes)| HandedLanes {
             address: lanes.address,
+            shared: lanes.shared,
+            unused: number >= used,
             sockets: lanes
                 .sockets
                 .iter()
                 .map(|socket| socket.as_raw_fd())
                 .collect(),
         };
-        self.addresses.iter().map(handed).collect()
+        self.all().enumerate().map(handed).collect()
     }
 
     /// From the last program of this process.
@@ -101,10 +140,13 @@ impl Listeners {
             Ok(Lanes {
                 address: lanes.address,
                 sockets: adopted.collect::<io::Result<_>>()?,
+                shared: lanes.shared,
             })
         };
+        let (unused, used): (Vec<_>, Vec<_>) = handed.iter().partition(|lanes| lanes.unused);
         Ok(Listeners {
-            addresses: handed.iter().map(adopted).collect::<io::Result<_>>()?,
+            addresses: used.into_iter().map(adopted).collect::<io::Result<_>>()?,
+            unused: unused.into_iter().map(adopted).collect::<io::Result<_>>()?,
             slots,
         })
     }
@@ -122,15 +164,10 @@ impl Listeners {
         Ok(())
     }
 
-    /// Fails if an address cannot be had.
-    pub(crate) fn refuse_taken_by_others(addresses: &[SocketAddr]) -> Result<(), BindError> {
-        Listeners::none().refuse_taken(addresses)
-    }
-
     /// SO_REUSEPORT would let us join any other server of the same user on the same port, and
     /// take half of its connections: without it, the kernel tells. What clashes with a socket of
     /// our own is left to `bind`: `0.0.0.0:80` may follow `127.0.0.1:80`.
-    fn refuse_taken(&self, addresses: &[SocketAddr]) -> Result<(), BindError> {
+    pub(crate) fn refuse_taken(&self, addresses: &[SocketAddr]) -> Result<(), BindError> {
         for address in addresses {
             if self.clashes(*address) {
                 continue;
@@ -143,7 +180,7 @@ impl Listeners {
     }
 
     fn clashes(&self, address: SocketAddr) -> bool {
-        self.addresses.iter().any(|lanes| {
+        self.all().any(|lanes| {
             let ours = lanes.address;
             let any = ours.ip().is_unspecified() || address.ip().is_unspecified();
             ours == address || ours.port() == address.port() && ours.port() != 0 && any
@@ -152,7 +189,10 @@ impl Listeners {
 
     /// With port 0 the first socket picks the port, and the others join it there.
     fn lanes(&self, address: SocketAddr, slots: usize) -> io::Result<Lanes> {
-        let before = self.addresses.iter().find(|lanes| lanes.address == address);
+        let before = self.all().find(|lanes| lanes.address == address);
+        if let Some(shared) = before.filter(|lanes| lanes.shared) {
+            return Ok(shared.clone());
+        }
         let mut sockets = before.map_or_else(Vec::new, |lanes| lanes.sockets.clone());
         let mut bound = address;
         if let Some(first) = sockets.first() {
@@ -163,7 +203,11 @@ impl Listeners {
             bound.set_port(port(&socket)?);
             sockets.push(Arc::new(socket));
         }
-        Ok(Lanes { address, sockets })
+        Ok(Lanes {
+            address,
+            sockets,
+            shared: false,
+        })
     }
 
     /// The sockets of all slots but this one. None where there are very many of them: each worker
@@ -175,8 +219,14 @@ impl Listeners {
             return Vec::new();
         }
         let others = (0..self.slots).filter(|other| Some(*other) != slot);
+        // What is shared is every slot's own. The stand-in, which has none, takes it for the first's.
+        let alone = |other: usize| {
+            let is_first_of_stand_in = slot.is_none() && other == 0;
+            move |lanes: &&Lanes| !lanes.shared || is_first_of_stand_in
+        };
         let told = others.flat_map(|other| {
-            let listeners = self.of_slot(other).into_iter();
+            let lanes = self.addresses.iter().filter(alone(other));
+            let listeners = lanes.flat_map(move |lanes| self.lane(lanes, other));
             listeners.map(move |listener| wire::OtherListener {
                 slot: other + 1,
                 listener,
@@ -187,15 +237,18 @@ impl Listeners {
 
     /// What the worker in `slot` (from 0) is told of its sockets.
     pub(crate) fn of_slot(&self, slot: usize) -> Vec<wire::Listener> {
-        let of_address = |lanes: &'_ Lanes| -> Vec<wire::Listener> {
-            let sockets = lanes.sockets.iter().skip(slot).step_by(self.slots.max(1));
-            let told = sockets.map(|socket| wire::Listener {
-                address: lanes.address,
-                fd: socket.as_raw_fd(),
-            });
-            told.collect()
-        };
-        self.addresses.iter().flat_map(of_address).collect()
+        let lanes = self.addresses.iter();
+        lanes.flat_map(|lanes| self.lane(lanes, slot)).collect()
+    }
+
+    fn lane(&self, lanes: &Lanes, slot: usize) -> Vec<wire::Listener> {
+        let first = if lanes.shared { 0 } else { slot };
+        let sockets = lanes.sockets.iter().skip(first).step_by(self.slots.max(1));
+        let told = sockets.map(|socket| wire::Listener {
+            address: lanes.address,
+            fd: socket.as_raw_fd(),
+        });
+        told.collect()
     }
 
     /// Where clients connect to, with the ports that were picked.
@@ -335,7 +388,7 @@ mod tests {
 
     #[test]
     fn every_slot_joins_the_port_the_first_one_picked() {
-        let listeners = Listeners::bind(&[local(0), local(0)], 3).unwrap();
+        let listeners = Listeners::none().bind(&[local(0), local(0)], 3).unwrap();
         let addresses = listeners.addresses();
         assert_eq!(addresses.len(), 1);
         assert_ne!(addresses[0].port(), 0);
@@ -352,7 +405,7 @@ mod tests {
     fn a_taken_port_names_the_process_that_has_it() {
         let other = TcpListener::bind(local(0)).unwrap();
         let address = other.local_addr().unwrap();
-        let error = Listeners::bind(&[address], 1).unwrap_err();
+        let error = Listeners::none().bind(&[address], 1).unwrap_err();
         let pid = std::process::id();
         let name = std::fs::read_to_string("/proc/self/comm").unwrap();
         assert_eq!(
@@ -374,13 +427,13 @@ mod tests {
         let other = joining(local(0)).unwrap();
         other.listen(BACKLOG).unwrap();
         let address = local(port(&other).unwrap());
-        let error = Listeners::bind(&[address], 1).unwrap_err();
+        let error = Listeners::none().bind(&[address], 1).unwrap_err();
         assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]
     fn a_reload_keeps_sockets_and_their_connections() {
-        let first = Listeners::bind(&[local(0)], 3).unwrap();
+        let first = Listeners::none().bind(&[local(0)], 3).unwrap();
         let fds = |listeners: &Listeners, slot| -> Vec<_> {
             let sockets = listeners.of_slot(slot);
             sockets.iter().map(|listener| listener.fd).collect()
@@ -400,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_new_socket_gets_no_connection_before_it_is_opened() {
-        let first = Listeners::bind(&[local(0)], 1).unwrap();
+        let first = Listeners::none().bind(&[local(0)], 1).unwrap();
         let address = first.addresses()[0];
         let next = first.successors(&[local(0)], 8).unwrap();
         let clients: Vec<_> = (0..64)
@@ -435,10 +488,10 @@ mod tests {
     #[test]
     fn every_address_may_follow_one_of_them() {
         on_a_free_port(|port| {
-            let first = Listeners::bind(&[local(port)], 1)?;
+            let first = Listeners::none().bind(&[local(port)], 1)?;
             let all = SocketAddr::from(([0, 0, 0, 0], port));
             first.successors(&[all], 1)?.open()?;
-            assert!(Listeners::refuse_taken_by_others(&[all]).is_err());
+            assert!(Listeners::none().refuse_taken(&[all]).is_err());
             Ok(())
         });
     }
@@ -447,7 +500,7 @@ mod tests {
     fn every_address_and_one_of_them_can_be_listened_on_together() {
         let listeners = on_a_free_port(|port| {
             let all = SocketAddr::from(([0, 0, 0, 0], port));
-            Listeners::bind(&[all, local(port)], 2)
+            Listeners::none().bind(&[all, local(port)], 2)
         });
         assert_eq!(listeners.addresses().len(), 2);
     }
@@ -456,7 +509,7 @@ mod tests {
     fn an_address_of_another_machine_is_refused() {
         // TEST-NET-1, RFC 5737: assigned to nobody.
         let address = SocketAddr::from(([192, 0, 2, 1], 8080));
-        let error = Listeners::bind(&[address], 1).unwrap_err();
+        let error = Listeners::none().bind(&[address], 1).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot listen on `192.0.2.1:8080`: this machine does not have the address"

@@ -25,6 +25,7 @@ use crate::event::Event;
 use crate::folder::Folder;
 use crate::generation::Generation;
 use crate::lifecycle::{End, State, Step};
+use crate::notify::Notifier;
 use crate::process::{self, Exit, Process, What, WorkerId};
 use crate::protocol::Request;
 use crate::signals::{Signals, Stop, Wish};
@@ -36,6 +37,7 @@ use rollout::{Preparing, Rollout};
 use upgrade::Trying;
 
 mod cover;
+mod manager;
 mod replace;
 mod report;
 mod rollout;
@@ -76,6 +78,7 @@ pub(crate) struct Master {
     began: Instant,
     start_failure: Option<StartError>,
     stopping: bool,
+    manager: Notifier,
     /// `3.11.7 (CPython)`.
     python: String,
     /// Until the start is complete, if a summary will tell of it.
@@ -112,6 +115,7 @@ impl Master {
             began,
             start_failure: None,
             stopping: false,
+            manager: Notifier::default(),
             python: String::new(),
             in_summary: std::io::stderr().is_terminal(),
             started: 0,
@@ -161,6 +165,7 @@ impl Master {
     /// Serves until there is something else to do.
     pub(crate) async fn watch(&mut self, signals: &mut Signals) -> Leave {
         loop {
+            self.tell_manager();
             let deadline = self.next_deadline();
             tokio::select! {
                 biased;
@@ -224,7 +229,7 @@ impl Master {
                 worker.heard(message);
                 self.give_up_rollout_of(id);
             }
-            FromWorker::Drained => worker.heard(message),
+            FromWorker::Drained | FromWorker::Pong => worker.heard(message),
         }
     }
 
@@ -290,6 +295,7 @@ impl Master {
             served: false,
             drained: false,
             covers: Vec::new(),
+            answered: since,
             failure: None,
         };
         self.workers.insert(id, worker);
@@ -302,7 +308,8 @@ impl Master {
         let now = Instant::now();
         let slots = self.slots.iter().filter_map(|slot| slot.next_due(now));
         let stand_in = self.stand_in.as_ref().and_then(StandIn::retires);
-        workers.chain(slots).chain(stand_in).min()
+        let others = stand_in.into_iter().chain(self.manager.due());
+        workers.chain(slots).chain(others).min()
     }
 
     fn mind_the_time(&mut self) {
@@ -310,6 +317,7 @@ impl Master {
         self.end_the_overdue(now);
         self.retire_stand_in(now);
         self.launch_due(now);
+        self.mind_the_watchdog(now);
     }
 
     /// A worker that is neither ready nor gone when it should be is killed.

@@ -15,6 +15,7 @@ use std::time::Instant;
 use appliance_project::{Loaded, Report, Sources};
 use tokio::sync::mpsc::unbounded_channel;
 
+use crate::activation::Passed;
 use crate::control::{Control, Farewells, Reply};
 use crate::error::Halt;
 use crate::explain;
@@ -23,6 +24,7 @@ use crate::handover::Handover;
 use crate::instance::Instance;
 use crate::listeners::Listeners;
 use crate::master::{Inherited, Leave, Master, Outcome};
+use crate::notify::Notifier;
 use crate::signals::Signals;
 use crate::stage::Stage;
 use crate::{Started, admin, confine, status, sys};
@@ -31,6 +33,7 @@ pub(crate) async fn supervise(
     loaded: Loaded,
     sources: Sources,
     library: &'static [u8],
+    passed: Vec<Passed>,
     mut signals: Signals,
     on_start: impl FnOnce(&Started<'_>),
 ) -> Result<Outcome, Halt> {
@@ -52,11 +55,13 @@ pub(crate) async fn supervise(
         let file = loaded.project.file.clone();
         let mut stage = Stage::new(&signals, Vec::new())?;
         let generation = tokio::select! {
-            generation = Generation::first(loaded, library, &mut stage) => generation?,
+            generation = Generation::first(loaded, library, passed, &mut stage) => generation?,
             never = status::answer_while_preparing(&mut events, &file, began) => match never {},
         };
         let mut master = Master::new(sources, generation, (reporter, events), began);
         master.start(&mut signals).await?;
+        *master.manager() = Notifier::of_environment();
+        master.tell_ready();
         on_start(&master.summary(began.elapsed()));
         Ok(serve(master, &instance, &mut signals).await)
     };
@@ -105,6 +110,7 @@ pub(crate) async fn resume(
     let asked = handed.asked.iter().filter_map(|fd| Reply::adopt(*fd).ok());
     let asked: Vec<Reply> = asked.collect();
     let mut master = Master::adopt(sources, generation, (reporter, events), &handed)?;
+    *master.manager() = Notifier::of_successor();
     let binary = File::from(sys::adopt(handed.binary)?);
     match &handed.returned {
         Some(why) => master.came_back(why, asked),

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
@@ -90,6 +90,13 @@ pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A descriptor whose owner is not known yet, to look at.
+pub(crate) fn borrow<'fd>(fd: RawFd) -> io::Result<BorrowedFd<'fd>> {
+    close_on_exec(fd)?;
+    // SAFETY: it was open just now; the caller looks at it at once, before anything could close it.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
 pub(crate) fn close_on_exec(fd: RawFd) -> io::Result<()> {
     // SAFETY: fcntl with F_SETFD takes no pointer; a wrong descriptor is reported as EBADF.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
@@ -145,6 +152,17 @@ pub(crate) fn reap(pid: u32) -> io::Result<Option<ExitStatus>> {
     // SAFETY: the pointer is to a local.
     let found = check(unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) })?;
     Ok((found == pid).then(|| ExitStatus::from_raw(status)))
+}
+
+/// Microseconds of the clock that is never set: CLOCK_MONOTONIC.
+pub(crate) fn monotonic_micros() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a local.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1000).unwrap_or_default()
 }
 
 /// The user this process acts as.

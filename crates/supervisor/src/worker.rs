@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) drained: bool,
     /// Other slots, from 0, whose connections it accepts.
     pub(crate) covers: Vec<usize>,
+    /// When it last answered, or began to serve.
+    pub(crate) answered: Instant,
     /// Why it says it cannot serve.
     pub(crate) failure: Option<WorkerFailure>,
 }
@@ -76,6 +78,7 @@ impl Worker {
         self.control.send(&ToWorker::Serve);
         self.state = self.state.after(Step::ToldToServe);
         self.served = true;
+        self.answered = Instant::now();
     }
 
     /// Lets it accept connections of other slots, from 0: of these, and of no others any more.
@@ -154,6 +157,7 @@ impl Worker {
                 });
             }
             FromWorker::Drained => self.drained = true,
+            FromWorker::Pong => self.answered = Instant::now(),
             FromWorker::Ready { .. } | FromWorker::Replace { .. } => {}
         }
     }

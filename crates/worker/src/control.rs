@@ -51,7 +51,11 @@ const STOP_NOW: ToWorker = ToWorker::Stop { idle_ms: 0 };
 ///
 /// With a supervisor only its word counts: a terminal sends Ctrl-C to all processes alike.
 pub(crate) enum Orders {
-    Supervisor(Lines<BufReader<tokio::net::UnixStream>>),
+    Supervisor {
+        lines: Lines<BufReader<tokio::net::UnixStream>>,
+        /// The way back.
+        answers: UnixStream,
+    },
     Signals(StopSignals),
 }
 
@@ -62,14 +66,16 @@ impl Orders {
             return Ok(Orders::Signals(signals));
         };
         control.set_nonblocking(true)?;
+        let answers = control.try_clone()?;
         let control = tokio::net::UnixStream::from_std(control)?;
-        Ok(Orders::Supervisor(BufReader::new(control).lines()))
+        let lines = BufReader::new(control).lines();
+        Ok(Orders::Supervisor { lines, answers })
     }
 
     /// Waits for the word to accept connections; false if the worker is to stop before that.
     pub(crate) async fn serve(&mut self) -> bool {
         match self {
-            Orders::Supervisor(_) => self.next().await == ToWorker::Serve,
+            Orders::Supervisor { .. } => self.next().await == ToWorker::Serve,
             Orders::Signals(_) => true,
         }
     }
@@ -85,14 +91,22 @@ impl Orders {
                     return idle;
                 }
                 ToWorker::Cover { slots } => covers.set(&slots),
+                ToWorker::Ping => self.answer(&FromWorker::Pong),
                 ToWorker::Serve => {}
             }
         }
     }
 
+    /// What does not fit is lost: the supervisor does not read, and hears of nobody.
+    fn answer(&self, message: &FromWorker) {
+        if let Orders::Supervisor { answers, .. } = self {
+            tell(Some(answers), message);
+        }
+    }
+
     async fn next(&mut self) -> ToWorker {
         match self {
-            Orders::Supervisor(lines) => supervisor_says(lines).await,
+            Orders::Supervisor { lines, .. } => supervisor_says(lines).await,
             Orders::Signals(signals) => {
                 signals.recv().await;
                 STOP_NOW

@@ -44,7 +44,7 @@ impl Master {
         *self.replaced.entry(reason.to_owned()).or_default() += workers as u64;
     }
 
-    fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> &'static str {
         if self.stopping {
             "stopping"
         } else if self.slots.is_empty() {

@@ -88,6 +88,7 @@ impl Master {
         }
         let began = Instant::now();
         tracing::info!(file = %self.sources.file.display(), "reloading");
+        self.manager.reloading();
         self.folder.enter();
         let mut loaded = match appliance_project::load(&self.sources) {
             Ok(loaded) => loaded,

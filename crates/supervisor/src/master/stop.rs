@@ -39,6 +39,7 @@ impl Master {
     /// Lets every worker finish what it does. A second TERM or INT ends them at once.
     pub(crate) async fn stop(mut self, signals: &mut Signals) -> Outcome {
         self.stopping = true;
+        self.manager.stopping();
         if let Some(rollout) = self.rollout.take() {
             tell_all(&rollout.asked, STOPPED_FIRST);
         }
@@ -66,7 +67,11 @@ impl Master {
                         return Outcome::Stopped;
                     }
                 }
-                () = sleep_until(deadline) => self.end_the_overdue(Instant::now()),
+                () = sleep_until(deadline) => {
+                    let now = Instant::now();
+                    self.end_the_overdue(now);
+                    self.mind_the_watchdog(now);
+                }
             }
         }
         outcome

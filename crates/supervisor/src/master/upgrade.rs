@@ -82,6 +82,7 @@ impl Master {
         }
         let binary = binary.unwrap_or_else(own_path);
         tracing::info!(binary = %binary.display(), "upgrading");
+        self.manager.reloading();
         self.folder.enter();
         let stage = match Stage::new(signals, asked.clone()) {
             Ok(stage) => stage,
@@ -281,6 +282,7 @@ impl Master {
             served: handed.served,
             drained: handed.drained,
             covers: handed.covers.clone(),
+            answered: now,
             failure: None,
         };
         self.workers.insert(id, worker);
