@@ -32,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
     pub(crate) is_https: bool,
+    /// Whose password the front has seen.
+    pub(crate) user: Option<Box<str>>,
     /// How long it may take, if not as long as any.
     pub(crate) timeout: Option<Duration>,
     /// When it came into the queue.
@@ -62,6 +64,7 @@ impl Call {
             local: self.local,
             peer: self.peer,
             is_https: self.is_https,
+            user: self.user.as_deref(),
         };
         let served = builder
             .build(py, (&exchange.request, &exchange.id), self.body, origin)

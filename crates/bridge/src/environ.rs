@@ -25,10 +25,12 @@ pub(crate) struct Concurrency {
 
 /// Where a request comes from.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin {
+pub(crate) struct Origin<'a> {
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
     pub(crate) is_https: bool,
+    /// Who has given the right password.
+    pub(crate) user: Option<&'a str>,
 }
 
 /// Builds environs; one for each pool thread.
@@ -128,7 +130,7 @@ impl EnvironBuilder {
         py: Python<'py>,
         (head, id): (&Head, &RequestId),
         body: RequestBody,
-        origin: Origin,
+        origin: Origin<'_>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let environ = self.template.bind(py).copy()?;
         let keys = &self.keys;
@@ -174,9 +176,14 @@ impl EnvironBuilder {
             local,
             peer,
             is_https,
-        }: Origin,
+            user,
+        }: Origin<'_>,
     ) -> PyResult<()> {
         let keys = &self.keys;
+        if let Some(user) = user {
+            environ.set_item("REMOTE_USER", latin1(py, user.as_bytes()))?;
+            environ.set_item("AUTH_TYPE", "Basic")?;
+        }
         if is_https {
             environ.set_item(&keys.url_scheme, &keys.https)?;
             environ.set_item(&keys.https_is, &keys.on)?;

@@ -360,6 +360,7 @@ impl Gateway for Pool {
             local: request.local,
             peer: request.peer,
             is_https: request.is_https,
+            user: request.user,
             timeout: request.timeout,
             came: request.came,
         };

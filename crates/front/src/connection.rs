@@ -215,7 +215,7 @@ impl<G: Gateway> Connection<G> {
             return self.last_words(refused, manner).await;
         };
         self.socket.set_send_ticks(site.send_ticks);
-        let (answer, visit) = request::answer(&*self.front, site, &head).await;
+        let (answer, visit) = request::answer(&*self.front, site, &head, client).await;
         manner.visit = visit.as_ref();
         let response = match answer {
             Answer::Application(bounds) => {
@@ -255,8 +255,9 @@ impl<G: Gateway> Connection<G> {
         manner: Manner<'_>,
     ) -> After {
         let from = (self.origin, client);
+        let (front, sites) = (&self.front, &self.sites);
         let (request, asked) =
-            request::for_application(&self.front, &self.sites, from, received, timeout);
+            request::for_application(front, sites, from, received, timeout, manner.visit);
         let mut reply = pin!(self.front.gateway.call(request));
         loop {
             let news = poll_fn(|context| match reply.as_mut().poll_news(context) {

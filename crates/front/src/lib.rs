@@ -43,4 +43,5 @@ mod socket;
 mod test_request;
 
 pub use response::{Body, FilePart, Response};
+pub use rules::share_counts;
 pub use serve::{Front, serve};

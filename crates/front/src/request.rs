@@ -64,6 +64,7 @@ pub(crate) async fn answer<'a, G: Gateway>(
     front: &Front<G>,
     site: &'a Site,
     head: &Head,
+    client: Client,
 ) -> (Answer<'a>, Option<Visit<'a>>) {
     let found = match find(site, head) {
         Ok(found) => found,
@@ -72,7 +73,7 @@ pub(crate) async fn answer<'a, G: Gateway>(
     let Some(rules) = found.rules else {
         return (decide(front, &found, head), None);
     };
-    let (visit, admitted) = Box::pin(rules.admit(head)).await;
+    let (visit, admitted) = rules.admit(head, client.address.ip()).await;
     let answer = match admitted {
         Ok(()) => decide(front, &found, head),
         Err(refused) => Answer::Ready(refused),
@@ -97,6 +98,7 @@ pub(crate) fn for_application<G>(
     (origin, client): (Origin, Client),
     (mut head, body): (Head, RequestBody),
     timeout: Option<Duration>,
+    visit: Option<&Visit<'_>>,
 ) -> (Request, Asked) {
     let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
     let is_trusted = origin.is_trusted;
@@ -120,6 +122,7 @@ pub(crate) fn for_application<G>(
         peer: client.address,
         local: origin.local,
         is_https: client.is_https,
+        user: visit.and_then(|visit| visit.user.clone()),
         timeout,
         came: clock::of_this_turn(),
     };

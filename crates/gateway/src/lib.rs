@@ -61,6 +61,8 @@ pub struct Request {
     pub local: SocketAddr,
     /// Whether it used TLS, as far as a trusted proxy says.
     pub is_https: bool,
+    /// Who has given the right password to the front, if it asks for one.
+    pub user: Option<Box<str>>,
     /// How long the application may take; none: as long as any.
     pub timeout: Option<Duration>,
     /// When all of it was here.

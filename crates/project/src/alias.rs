@@ -60,16 +60,11 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "rewrite", "there are no rewrites yet"),
     (NGINX, "ssl_certificate", "there is no TLS yet"),
     (NGINX, "ssl_certificate_key", "there is no TLS yet"),
-    (NGINX, "auth_basic", "there are no passwords yet"),
-    (NGINX, "allow", "there are no access rules yet"),
-    (NGINX, "deny", "there are no access rules yet"),
-    (NGINX, "limit_req", "there are no rate limits yet"),
     (OURS, "max_requests_jitter", "`max_requests` is spread over workers by itself"),
     (OURS, "error_pages", "there are no pages for errors of your own yet"),
     (OURS, "tls", "there is no TLS yet"),
     (OURS, "proxy", "there is no proxying to other servers yet"),
     (OURS, "redirect", "there are no redirects yet"),
-    (OURS, "headers", "there are no header rules yet"),
     (OURS, "backlog", "the system's own bound holds, `net.core.somaxconn`"),
 ];
 

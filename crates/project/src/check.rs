@@ -51,6 +51,7 @@ pub(crate) fn project(
         reader: &mut reader,
         folder,
         hooks: false,
+        rate_limits: 0,
     };
     let project = check.whole(file, &merged);
     (project, reader.settings)
@@ -63,6 +64,8 @@ struct Check<'r, 'a> {
     folder: PathBuf,
     /// Whether a hook may still create the files that are served.
     hooks: bool,
+    /// Rate limits that were read so far.
+    rate_limits: u32,
 }
 
 impl Check<'_, '_> {

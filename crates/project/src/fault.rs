@@ -1,11 +1,15 @@
 //! Everything that can be wrong with a project, as data; `Display` writes the sentence.
 
+mod rule;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::key_path::KeyPath;
 use crate::network::{Network, NetworkProblem};
+
+pub(crate) use rule::{PasswordProblem, RuleProblem};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,8 +94,9 @@ pub(crate) enum Fault {
     GroupWithoutUser,
     /// `umask`: not octal, or too much.
     Umask { found: String },
-    /// `trusted_proxies`: not a network.
+    /// Not a network, in a list of them.
     Network {
+        key: KeyPath,
         found: String,
         problem: NetworkProblem,
     },
@@ -152,6 +157,10 @@ pub(crate) enum Fault {
     NobodyTrusted,
     /// A site without a route.
     NoRoutes { key: KeyPath },
+
+    // Rules.
+    /// What is ruled cannot be.
+    Rule { key: KeyPath, problem: RuleProblem },
 
     // Routes.
     /// Not a path.

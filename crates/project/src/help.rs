@@ -63,7 +63,8 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::Address { found, problem } => return address(found, *problem),
         Fault::AddressClash { address, other } => clash(*address, *other),
         Fault::HostName { found, problem } => return host(found, *problem),
-        Fault::Network { found, problem } => return network(found, *problem),
+        Fault::Network { found, problem, .. } => return network(found, *problem),
+        Fault::Rule { problem, .. } => return problem.help(),
         Fault::TrustsAll { .. } => "name the proxies' own addresses or networks".into(),
         Fault::NobodyTrusted => {
             "add the proxies' addresses to `[server]`: `trusted_proxies = [\"10.0.0.0/8\"]`".into()

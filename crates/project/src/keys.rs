@@ -59,6 +59,10 @@ pub(crate) enum Kind {
     Listen,
     /// A table of strings with free keys.
     Strings,
+    /// A path, or `false` for none.
+    PathOrFalse,
+    /// A rate, or a table with one.
+    RateLimit,
     /// The table of routes.
     Routes,
     /// A table with keys of its own.
@@ -267,6 +271,16 @@ pub(crate) static SITE: Section = Section {
         key("headers", Kind::Strings, Default::Said("none"), "Fields set on every response, in the place of any that the application gave it.")
             .nginx(&["add_header"])
             .uwsgi(&["add-header"]),
+        key("allow", Kind::TextOrList, Default::Said("everybody"), "Addresses and networks, such as `\"10.0.0.0/8\"`, that may come in, and nobody else; others get a 403. What counts is the client, as `trusted_proxies` say who it is. An address that `deny` names too is answered by whoever names it more exactly.")
+            .nginx(&["allow", "satisfy"]),
+        key("deny", Kind::TextOrList, Default::Said("nobody"), "Addresses and networks that get a 403.")
+            .nginx(&["deny"]),
+        key("password_file", Kind::PathOrFalse, Default::Said("none"), "Who may come in, by user name and password (Basic): a file of `htpasswd -B` (bcrypt) or of Argon2 hashes, one `user:hash` a line. It is read when this file is. The application finds the user in `REMOTE_USER`. For sites behind TLS: the browser sends the password with each request.")
+            .nginx(&["auth_basic_user_file"]),
+        key("realm", Kind::Text, Default::Said("`Restricted`"), "What browsers call the place when they ask for a password.")
+            .nginx(&["auth_basic"]),
+        key("rate_limit", Kind::RateLimit, Default::Said("none"), "How many requests one client may send: see `rate_limit` below. Others get a 429 that says when to come again.")
+            .nginx(&["limit_req", "limit_req_zone"]),
         key("routes", Kind::Routes, Default::Required, "Who answers which paths. At least one route.")
             .nginx(&["location"]),
     ],
@@ -298,11 +312,42 @@ pub(crate) static ROUTE: Section = Section {
         key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Said("`python.request_timeout`"), "How long the application may take below this route until it sends something."),
         key("methods", Kind::List, Default::Said("the site's `methods`"), "The methods that are answered; others get a 405."),
         key("headers", Kind::Strings, Default::Said("the site's `headers`"), "Fields set on every response, in the place of any that the application gave it; those of the site hold too."),
+        key("allow", Kind::TextOrList, Default::Said("the site's `allow`"), "Addresses and networks that may come in. `[\"0.0.0.0/0\", \"::/0\"]` is everybody."),
+        key("deny", Kind::TextOrList, Default::Said("the site's `deny`"), "Addresses and networks that get a 403; `[]` is none."),
+        key("password_file", Kind::PathOrFalse, Default::Said("the site's `password_file`"), "Who may come in by a password; `false`: everybody, without one."),
+        key("realm", Kind::Text, Default::Said("the site's `realm`"), "What browsers call the place."),
+        key("rate_limit", Kind::RateLimit, Default::Said("the site's `rate_limit`, with one account for both"), "How many requests one client may send; `false`: any number."),
+    ],
+};
+
+/// `rate_limit` of a site or a route.
+pub(crate) static RATE_LIMIT: Section = Section {
+    header: "rate_limit",
+    about: "Of a site or a route; `rate_limit = \"10/s\"` is short for `{ rate = \"10/s\" }`. All workers count together. Each response says how many are left, in the fields `RateLimit` and `RateLimit-Policy`.",
+    keys: &[
+        key(
+            "rate",
+            Kind::Text,
+            Default::Required,
+            "Requests per second, minute, hour or day: `\"10/s\"`, `\"100/m\"`, `\"1000/h\"`, `\"5000/d\"`, each from 1 to 1000000.",
+        ),
+        key(
+            "burst",
+            Kind::Count(1, 1_000_000, false),
+            Default::Said("the number in `rate`"),
+            "Requests that may come at once; after them the rate holds.",
+        ),
+        key(
+            "by",
+            Kind::Text,
+            Default::Toml("\"address\""),
+            "What one client is: `\"address\"` (an IPv6 address by its /64, which is what one household has), `\"field NAME\"` (the value of this request field, such as `\"field X-Api-Key\"`; without it, the address), or `\"route\"` (all clients together).",
+        ),
     ],
 };
 
 /// The tables with keys of their own, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 5] = [&SERVER, &PYTHON, &HOOKS, &SITE, &ROUTE];
+pub(crate) static SECTIONS: [&Section; 6] = [&SERVER, &PYTHON, &HOOKS, &SITE, &ROUTE, &RATE_LIMIT];
 
 impl Section {
     /// The key of this name.
@@ -349,6 +394,8 @@ impl Kind {
             Kind::TextOrList => "a string or a list of strings".into(),
             Kind::Listen => "a port, an address or a list of them".into(),
             Kind::Strings => "a table of strings".into(),
+            Kind::PathOrFalse => "a path, as a string, or `false`".into(),
+            Kind::RateLimit => "a rate, such as \"10/s\", a table such as `{ rate = \"10/s\", burst = 20 }`, or `false`".into(),
             Kind::Routes => "a table of routes".into(),
             Kind::Table => "a table".into(),
         }

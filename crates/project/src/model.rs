@@ -261,6 +261,57 @@ pub struct Rules {
     /// `headers`: fields set on every response, those of the site first. Names are tokens, values free of control
     /// characters, neither of them the connection's own.
     pub headers: Vec<(String, String)>,
+    /// `allow`: who may come in, and nobody else. Empty: everybody.
+    pub allow: Vec<Network>,
+    /// `deny`: who may not, unless `allow` names it more exactly. Never a network of `allow`.
+    pub deny: Vec<Network>,
+    /// `password_file` and `realm`.
+    pub passwords: Option<Passwords>,
+    /// `rate_limit`.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// Who may come in by a password.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Passwords {
+    /// `realm`: printable ASCII without quotes and backslashes.
+    pub realm: String,
+    /// What the file said when it was read: names and hashes of bcrypt or Argon2. At least one.
+    pub users: Vec<(String, String)>,
+}
+
+/// Without the hashes, which are no log's business.
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (realm, users) = (&self.realm, self.users.len());
+        write!(f, "Passwords {{ realm: {realm:?}, users: {users} }}")
+    }
+}
+
+/// `rate_limit`: a token bucket for each client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Which limit this is: what inherits it has the same number, and counts together with it.
+    pub number: u32,
+    /// `rate`: requests, 1 to 1000000…
+    pub requests: u32,
+    /// …in this time: a second, a minute, an hour or a day.
+    pub period: Duration,
+    /// `burst`: the bucket's size, 1 to 1000000. Default: `requests`.
+    pub burst: u32,
+    /// `by`. Default [`LimitBy::Address`].
+    pub by: LimitBy,
+}
+
+/// What one client of a rate limit is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum LimitBy {
+    /// An IPv4 address, or the /64 of an IPv6 address (default).
+    Address,
+    /// The value of this request field; requests without it by address.
+    Field(String),
+    /// Everybody together.
+    Route,
 }
 
 /// The key of a route.

@@ -82,6 +82,11 @@ impl Network {
         }
     }
 
+    /// Bits that count.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Whether it is every address of its family.
     pub fn is_everything(&self) -> bool {
         self.prefix == 0

@@ -102,7 +102,11 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             "`server.umask` must be octal digits, from \"000\" to \"777\", found `{}`",
             printable(found)
         ),
-        Fault::Network { found, problem } => network(f, found, *problem),
+        Fault::Network {
+            key,
+            found,
+            problem,
+        } => network(f, key, found, *problem),
         Fault::TrustsAll { network } => {
             write!(
                 f,
@@ -195,6 +199,7 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
 /// Faults of a route.
 fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
     match fault {
+        Fault::Rule { key, problem } => write!(f, "`{key}` {problem}"),
         Fault::RoutePath { found, problem } => {
             write!(f, "route `{}` {}", printable(found), path(*problem))
         }
@@ -307,17 +312,16 @@ fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::
     }
 }
 
-fn network(f: &mut Formatter<'_>, found: &str, problem: NetworkProblem) -> fmt::Result {
+fn network(
+    f: &mut Formatter<'_>,
+    key: &KeyPath,
+    found: &str,
+    problem: NetworkProblem,
+) -> fmt::Result {
     let found = printable(found);
     match problem {
-        NetworkProblem::Name => write!(
-            f,
-            "`server.trusted_proxies` are addresses, found the name `{found}`"
-        ),
-        NetworkProblem::Port => write!(
-            f,
-            "`server.trusted_proxies` are addresses without port, found `{found}`"
-        ),
+        NetworkProblem::Name => write!(f, "`{key}` are addresses, found the name `{found}`"),
+        NetworkProblem::Port => write!(f, "`{key}` are addresses without port, found `{found}`"),
         NetworkProblem::Prefix(longest) => {
             write!(f, "`{found}`: the prefix must be from 0 to {longest}")
         }
@@ -327,10 +331,7 @@ fn network(f: &mut Formatter<'_>, found: &str, problem: NetworkProblem) -> fmt::
                 "`{found}` is not a network: it has bits behind its prefix"
             )
         }
-        NetworkProblem::Form => write!(
-            f,
-            "`server.trusted_proxies` must be addresses or networks, found `{found}`"
-        ),
+        NetworkProblem::Form => write!(f, "`{key}` must be addresses or networks, found `{found}`"),
     }
 }
 

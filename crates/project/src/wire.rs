@@ -25,6 +25,9 @@ pub struct WorkerSpec {
     pub control: Option<RawFd>,
     /// The memory file that it counts in; none where nobody reads it.
     pub figures: Option<RawFd>,
+    /// The memory file of what workers count together; none for a worker without a supervisor.
+    #[serde(default)]
+    pub counts: Option<RawFd>,
 }
 
 /// One inherited listening socket.

@@ -1,12 +1,13 @@
 //! Starts a worker: the project's interpreter, told to load the worker library.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use appliance_figures::Page;
 use appliance_project::Project;
@@ -119,6 +120,8 @@ impl Launcher {
         };
         let mut keep: Vec<RawFd> = own.iter().map(|listener| listener.fd).collect();
         keep.extend(others.iter().map(|other| other.listener.fd));
+        let counts = control.and_then(|_| counts());
+        keep.extend(counts);
         let spec = WorkerSpec {
             slot: role.number(),
             project,
@@ -126,6 +129,7 @@ impl Launcher {
             others,
             control,
             figures,
+            counts,
         };
         let mut file = sys::memory_file(c"appliance_worker_spec", Execution::Denied)?;
         file.write_all(&serde_json::to_vec(&spec)?)?;
@@ -154,6 +158,15 @@ impl Launcher {
             control: None,
         })
     }
+}
+
+/// The memory file in which all workers of this process count. Whoever maps it gives it its
+/// length, so it takes nothing where nobody counts. The worker closes it to what it starts by its
+/// name's beginning.
+fn counts() -> Option<RawFd> {
+    static COUNTS: OnceLock<Option<File>> = OnceLock::new();
+    let create = || sys::memory_file(c"appliance_worker_counts", Execution::Denied).ok();
+    COUNTS.get_or_init(create).as_ref().map(AsRawFd::as_raw_fd)
 }
 
 fn descriptor_path(fd: RawFd) -> String {

@@ -67,6 +67,7 @@ fn start_and_serve(
         listeners,
         others,
         figures,
+        counts,
         ..
     } = assignment;
     if let Some(file) = figures {
@@ -90,6 +91,11 @@ fn start_and_serve(
         crate::memory::limit_address_space(bytes).map_err(|error| {
             Failure::new("python.memory_limit", format!("cannot set it: {error}"))
         })?;
+    }
+    if let Some(counts) = counts
+        && let Err(error) = appliance_front::share_counts(&counts)
+    {
+        tracing::warn!(%error, "rate limits hold in each worker by itself");
     }
     let reporter = control
         .as_ref()

@@ -18,6 +18,7 @@ pub(crate) struct Assignment {
     pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
     pub(crate) control: Option<UnixStream>,
     pub(crate) figures: Option<File>,
+    pub(crate) counts: Option<OwnedFd>,
 }
 
 impl Assignment {
@@ -42,6 +43,7 @@ impl Assignment {
                 .collect(),
             control: spec.control.map(|fd| UnixStream::from(adopt(fd))),
             figures: spec.figures.map(|fd| File::from(adopt(fd))),
+            counts: spec.counts.map(adopt),
         })
     }
 }

@@ -1,22 +1,17 @@
-//! What holds on a route, or on a whole site, whoever answers.
+//! What holds on a route, or on a whole site, whoever answers. Each rule by itself: a route has
+//! its site's where it has no own.
 
-use figment::value::Value;
+mod access;
+mod headers;
+mod password_file;
+mod rate_limit;
 
+use crate::fault::{Fault, RuleProblem};
 use crate::model::Rules;
 use crate::reader::{Entry, Table};
 
 use super::Check;
 use super::server::print_list;
-
-/// Fields that the server writes itself, since they say where a message ends.
-const FRAMING: [&str; 6] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 impl Check<'_, '_> {
     /// The rules in a site's table or a route's; a route has its site's where it has no own.
@@ -30,9 +25,17 @@ impl Check<'_, '_> {
             None => Some(inherited.headers),
             Some(_) => self.headers(table, inherited.headers),
         };
+        let addresses = self.addresses(table, inherited.allow, inherited.deny);
+        let passwords = self.passwords(table, inherited.passwords);
+        let rate_limit = self.rate_limit(table, inherited.rate_limit);
+        let (allow, deny) = addresses?;
         Some(Rules {
             methods: methods?,
             headers: headers?,
+            allow,
+            deny,
+            passwords: passwords?,
+            rate_limit: rate_limit?,
         })
     }
 
@@ -40,57 +43,21 @@ impl Check<'_, '_> {
         let entry = table.entry("methods")?;
         let texts = self.reader.list(table, "methods")?;
         let (mut methods, count) = (Vec::new(), texts.len());
-        for (text, entry) in texts {
-            if is_token(&text) && !text.bytes().any(|byte| byte.is_ascii_lowercase()) {
-                methods.push(text);
+        for (found, element) in texts {
+            if is_token(&found) && !found.bytes().any(|byte| byte.is_ascii_lowercase()) {
+                methods.push(found);
             } else {
-                let expected =
-                    "a method, such as `\"GET\"`; they are written in capitals".to_owned();
-                self.reader.expected(&entry, entry.path.clone(), expected);
+                let key = entry.path.clone();
+                let problem = RuleProblem::Method { found };
+                self.reader.fault_at(Fault::Rule { key, problem }, &element);
             }
         }
         (methods.len() == count).then(|| self.reader.accept(&entry, print_list(&methods), methods))
     }
 
-    /// The table's own fields after those of the site that it does not set anew.
-    fn headers(
-        &mut self,
-        table: &Table<'_>,
-        mut fields: Vec<(String, String)>,
-    ) -> Option<Vec<(String, String)>> {
-        let dict = self.reader.table(table, "headers")?;
-        let path = table.path.join("headers");
-        let mut is_right = true;
-        for (name, value) in dict {
-            let entry = Entry {
-                path: path.join(name.as_str()),
-                value,
-            };
-            match self.header(name, &entry) {
-                Some(value) => {
-                    fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-                    fields.push((name.clone(), value));
-                }
-                None => is_right = false,
-            }
-        }
-        is_right.then_some(fields)
-    }
-
-    fn header(&mut self, name: &str, entry: &Entry<'_>) -> Option<String> {
-        let expected = match entry.value {
-            _ if !is_token(name) => "under a field's name: letters, digits and `-`",
-            _ if FRAMING.iter().any(|own| name.eq_ignore_ascii_case(own)) => {
-                "another field: this one belongs to the connection, and the server writes it"
-            }
-            Value::String(_, text) if !text.bytes().any(|byte| byte.is_ascii_control()) => {
-                let printed = crate::key_path::quoted(text);
-                return Some(self.reader.accept(entry, printed, text.clone()));
-            }
-            _ => "a string without control characters",
-        };
-        self.reader
-            .expected(entry, entry.path.clone(), expected.to_owned());
+    fn rule_fault<T>(&mut self, entry: &Entry<'_>, problem: RuleProblem) -> Option<T> {
+        let key = entry.path.clone();
+        self.reader.fault_at(Fault::Rule { key, problem }, entry);
         None
     }
 }

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::key_path::quoted;
 use crate::model::{Forwarded, Hooks, LogLevel, Server};
 use crate::network::Network;
-use crate::reader::Table;
+use crate::reader::{Entry, Table};
 
 use super::Check;
 use super::application::optional;
@@ -57,24 +57,41 @@ impl Check<'_, '_> {
     }
 
     fn trusted_proxies(&mut self, table: &Table<'_>) -> Option<Vec<Network>> {
-        let texts = self.reader.list(table, "trusted_proxies")?;
+        let networks = self.networks(table, "trusted_proxies")?;
+        for (network, entry) in &networks {
+            if network.is_everything() {
+                let network = *network;
+                let place = self.reader.value_place(entry);
+                self.reader.warn(Fault::TrustsAll { network }, place);
+            }
+        }
+        Some(networks.into_iter().map(|(network, _)| network).collect())
+    }
+
+    /// A list of networks, each with its place.
+    pub(super) fn networks<'d>(
+        &mut self,
+        table: &Table<'d>,
+        name: &str,
+    ) -> Option<Vec<(Network, Entry<'d>)>> {
+        let texts = self.reader.list(table, name)?;
         let (mut networks, count) = (Vec::new(), texts.len());
         for (found, entry) in texts {
             match Network::parse(&found) {
-                Ok(network) => {
-                    if network.is_everything() {
-                        let place = self.reader.value_place(&entry);
-                        self.reader.warn(Fault::TrustsAll { network }, place);
-                    }
-                    networks.push(network);
+                Ok(network) => networks.push((network, entry)),
+                Err(problem) => {
+                    let key = table.path.join(name);
+                    let fault = Fault::Network {
+                        key,
+                        found,
+                        problem,
+                    };
+                    self.reader.fault_at(fault, &entry);
                 }
-                Err(problem) => self
-                    .reader
-                    .fault_at(Fault::Network { found, problem }, &entry),
             }
         }
-        let entry = table.entry("trusted_proxies")?;
-        let printed: Vec<String> = networks.iter().map(Network::to_string).collect();
+        let entry = table.entry(name)?;
+        let printed: Vec<String> = networks.iter().map(|(one, _)| one.to_string()).collect();
         (networks.len() == count)
             .then(|| self.reader.accept(&entry, print_list(&printed), networks))
     }

@@ -22,6 +22,18 @@ impl Shop {
         for file in ["dist/index.html", "media/robots.txt", "requirements.txt"] {
             fs::write(shop.path().join(file), "x").expect("written");
         }
+        let hash = "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
+        for (file, text) in [
+            ("staff", format!("ann:{hash}\n")),
+            (
+                "old",
+                format!("# staff\nann:{hash}\nbob:$apr1$lZL6V/ci$eIMz/iKDkbtys/\n"),
+            ),
+            ("none", "# nobody yet\n".to_owned()),
+        ] {
+            let path = shop.path().join(format!("{file}.htpasswd"));
+            fs::write(path, text).expect("written");
+        }
         shop
     }
 

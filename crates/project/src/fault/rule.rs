@@ -1,0 +1,154 @@
+//! What can be wrong with a rule of a site or a route, and what to do about it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::key_path::printable;
+use crate::network::Network;
+
+/// What is wrong with a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum RuleProblem {
+    /// Not a method.
+    Method { found: String },
+    /// No field can have this name.
+    FieldName { name: String },
+    /// A field of the connection.
+    FramingField { name: String },
+    /// A value that no field can have.
+    FieldValue,
+    /// `allow = []`.
+    NobodyAllowed,
+    /// A network both in `allow` and `deny`.
+    AllowedAndDenied { network: Network },
+    /// A realm that would need escapes.
+    Realm,
+    /// `realm` without `password_file`.
+    RealmAlone,
+    /// `password_file` cannot be read; the system's reason.
+    Unreadable { path: PathBuf, reason: String },
+    /// A line of `password_file` is of no use.
+    PasswordLine {
+        path: PathBuf,
+        line: usize,
+        problem: PasswordProblem,
+    },
+    /// `password_file` has no user.
+    NoUsers { path: PathBuf },
+    /// Not a rate.
+    Rate { found: String },
+    /// Not what a client can be.
+    LimitBy { found: String },
+}
+
+/// What is wrong with a line of a password file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PasswordProblem {
+    /// No colon, or nothing in front of it.
+    NoUser,
+    /// The user has a line already.
+    Twice(String),
+    /// A hash that is quick to guess, or no hash: its kind.
+    Weak(&'static str),
+    /// A hash of bcrypt or Argon2 that is damaged.
+    Damaged,
+    /// One that takes too long, or too much memory, for each login.
+    Costly,
+}
+
+impl fmt::Display for RuleProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RuleProblem::Method { found } => {
+                write!(f, "has methods in capitals, found `{}`", printable(found))
+            }
+            RuleProblem::FieldName { name } => {
+                write!(f, "cannot be: no field is called `{}`", printable(name))
+            }
+            RuleProblem::FramingField { name } => write!(
+                f,
+                "cannot be set: `{name}` says where a message ends, and the server writes it"
+            ),
+            RuleProblem::FieldValue => f.write_str("holds a control character"),
+            RuleProblem::NobodyAllowed => f.write_str("is empty: nobody could come in"),
+            RuleProblem::AllowedAndDenied { network } => {
+                write!(f, "names `{network}`, and so does `allow`")
+            }
+            RuleProblem::Realm => f.write_str("must be ASCII without quotes and backslashes"),
+            RuleProblem::RealmAlone => f.write_str("needs `password_file`, the file of the users"),
+            RuleProblem::Unreadable { path, reason } => {
+                write!(f, "cannot be read: `{}`: {reason}", path.display())
+            }
+            RuleProblem::PasswordLine {
+                path,
+                line,
+                problem,
+            } => write!(f, "is of no use: `{}:{line}` {problem}", path.display()),
+            RuleProblem::NoUsers { path } => {
+                write!(f, "has no user in it: `{}`", path.display())
+            }
+            RuleProblem::Rate { found } => {
+                write!(f, "is no rate: `{}`", printable(found))
+            }
+            RuleProblem::LimitBy { found } => {
+                write!(
+                    f,
+                    "must be \"address\", \"route\" or \"field NAME\", found `{}`",
+                    printable(found)
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for PasswordProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PasswordProblem::NoUser => f.write_str("is not of the form `user:hash`"),
+            PasswordProblem::Twice(user) => {
+                write!(f, "is the second line of `{}`", printable(user))
+            }
+            PasswordProblem::Weak(kind) => write!(f, "holds {kind}"),
+            PasswordProblem::Damaged => f.write_str("holds a damaged hash"),
+            PasswordProblem::Costly => {
+                f.write_str("holds a hash that takes too much time or memory for each login")
+            }
+        }
+    }
+}
+
+impl RuleProblem {
+    /// What to do, where the sentence does not say it already.
+    pub(crate) fn help(&self) -> Option<String> {
+        Some(match self {
+            RuleProblem::Method { found } if found.bytes().all(|b| b.is_ascii_alphabetic()) => {
+                format!("write \"{}\"", found.to_ascii_uppercase())
+            }
+            RuleProblem::FieldName { .. } => "names are letters, digits and `-`".to_owned(),
+            RuleProblem::NobodyAllowed => {
+                "leave it out, or write [\"0.0.0.0/0\", \"::/0\"] to let everybody in".to_owned()
+            }
+            RuleProblem::AllowedAndDenied { .. } => "keep it in one of the two".to_owned(),
+            RuleProblem::PasswordLine {
+                path,
+                problem: PasswordProblem::Weak(_) | PasswordProblem::Damaged,
+                ..
+            } => format!(
+                "write it anew: `htpasswd -B {} USER`, which makes a bcrypt hash",
+                path.display()
+            ),
+            RuleProblem::PasswordLine {
+                problem: PasswordProblem::Costly,
+                ..
+            } => "bcrypt may cost up to 15, Argon2 256 MB and 20 passes".to_owned(),
+            RuleProblem::NoUsers { path } => {
+                format!("`htpasswd -B {} USER` adds one", path.display())
+            }
+            RuleProblem::Rate { .. } => {
+                "requests per second, minute, hour or day: \"10/s\", \"100/m\", \"1000/h\", \"5000/d\""
+                    .to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
