@@ -194,7 +194,7 @@ fn an_import_without_end_is_given_up() {
         refused.stderr,
         "error: worker 1 was not ready after 1s\n \
          --> project.toml:5: python.start_timeout = \"1s\"\n\
-         hint: the application was still being imported; a longer `python.start_timeout` gives it more time\n"
+         hint: the application was still being imported or warmed up; a longer `python.start_timeout` gives it more time\n"
     );
     assert_eq!(refused.status, 3);
     assert_eq!(site.get("/hello").text(), "hello");

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use appliance_gateway::{GatewayError, RequestBody};
+use appliance_gateway::RequestBody;
 use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -45,20 +45,23 @@ pub(crate) struct Call {
 pub(crate) struct Label(Arc<Exchange>);
 
 impl Call {
-    /// Serves the call, which a thread has taken at `began`. Whatever happens, its exchange comes
-    /// to an end.
+    /// Serves the call, which a thread has taken at `began`.
+    ///
+    /// # Errors
+    /// The traceback of what the application raised, which is in the log; none if the exception
+    /// was ours. The exchange is to be failed then; else it has come to its end.
     pub(crate) fn run(
         self,
         py: Python<'_>,
         application: &Py<PyAny>,
         builder: &mut EnvironBuilder,
         began: Instant,
-    ) {
+    ) -> Result<(), Option<String>> {
         let label = self.label();
         let exchange = &label.0;
         let waited = began.saturating_duration_since(self.came);
         if !exchange.take_up(began, waited) {
-            return;
+            return Ok(());
         }
         let origin = Origin {
             local: self.local,
@@ -70,12 +73,10 @@ impl Call {
             .build(py, (&exchange.request, &exchange.id), self.body, origin)
             .and_then(|environ| serve(py, application, environ, &label));
         builder.flush_errors();
-        if let Err(error) = served {
-            if !label.is_ours(py, &error) {
-                label.log(py, "the application raised an exception", &error);
-            }
-            exchange.fail(GatewayError::Failed);
-        }
+        served.map_err(|error| {
+            let is_foreign = !label.is_ours(py, &error);
+            is_foreign.then(|| label.log(py, "the application raised an exception", &error))
+        })
     }
 
     pub(crate) fn label(&self) -> Label {
@@ -112,8 +113,11 @@ impl Label {
             || self.0.client_left() && error.is_instance_of::<PyBrokenPipeError>(py)
     }
 
-    fn log(&self, py: Python<'_>, what: &'static str, error: &PyErr) {
-        tracing::error!("{what}: {self}\n{}", traceback::format(py, error));
+    /// Returns the traceback that it has logged.
+    fn log(&self, py: Python<'_>, what: &'static str, error: &PyErr) -> String {
+        let traceback = traceback::format(py, error);
+        tracing::error!("{what}: {self}\n{traceback}");
+        traceback
     }
 }
 

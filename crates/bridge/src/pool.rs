@@ -5,8 +5,8 @@
 //! the queue is empty. A thread keeps its thread state, and its environ template, for life.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use appliance_figures::Pool as Figures;
@@ -22,7 +22,7 @@ use crate::environ::{Concurrency, EnvironBuilder};
 use crate::exchange::{Exchange, ReplyStream};
 use crate::outbox::Outbox;
 use crate::post::Post;
-use crate::queue::{Duty, Queue};
+use crate::queue::{Duty, Queue, lock};
 use crate::quota::Quota;
 use crate::spool::Spool;
 use crate::sys;
@@ -63,7 +63,11 @@ pub struct Pool {
     /// How many more times the front must not nap.
     stays_awake: AtomicUsize,
     pace: Arc<Pace>,
+    /// The last traceback, where requests are made to warm up.
+    raised: Option<Raised>,
 }
+
+type Raised = Arc<Mutex<Option<String>>>;
 
 /// What a pool leaves behind when it is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +124,12 @@ impl Pool {
         let (watched, waiting) = (Arc::clone(&posts), Arc::clone(&queue));
         let ask: AskReplacement = Arc::new(ask);
         let quota = settings.recycling.max_requests;
-        let quota = quota.map(|most| Arc::new(Quota::new(most, Arc::clone(&ask))));
+        // A worker that is warming up has not begun to serve.
+        let warm_up = settings.warm_up.len() as u64;
+        let quota = quota.map(|most| {
+            let most = most.saturating_add(warm_up);
+            Arc::new(Quota::new(most, Arc::clone(&ask)))
+        });
         let watch = Watch::start(py, watched, waiting, limits, ask)?;
         let pool = Pool {
             queue,
@@ -138,6 +147,7 @@ impl Pool {
             napped: AtomicBool::default(),
             stays_awake: AtomicUsize::default(),
             pace: Arc::default(),
+            raised: (warm_up > 0).then(Arc::default),
         };
         let thread_class = py.import("threading")?.getattr("Thread")?;
         for place in 0..settings.threads {
@@ -173,6 +183,7 @@ impl Pool {
             napped: AtomicBool::default(),
             stays_awake: AtomicUsize::default(),
             pace: Arc::default(),
+            raised: None,
         }
     }
 
@@ -226,6 +237,11 @@ impl Pool {
         }
     }
 
+    /// The traceback of what the application has raised last, if `python.warm_up` names requests.
+    pub fn last_traceback(&self) -> Option<String> {
+        lock(self.raised.as_ref()?).take()
+    }
+
     /// Whether no request gets on any more, and none will.
     pub fn is_stuck(&self) -> bool {
         self.watch.as_ref().is_some_and(Watch::is_stuck)
@@ -248,6 +264,7 @@ impl Pool {
             timeout: settings.request_timeout,
             quota: self.quota.clone(),
             figures: &appliance_figures::own().pool,
+            raised: self.raised.clone(),
         };
         let alive = Arc::clone(&self.alive);
         let concurrency = Concurrency {
@@ -278,6 +295,7 @@ struct PoolThread {
     timeout: Duration,
     quota: Option<Arc<Quota>>,
     figures: &'static Figures,
+    raised: Option<Raised>,
 }
 
 impl PoolThread {
@@ -325,13 +343,19 @@ impl PoolThread {
         self.figures.threads_busy.add(1);
         post.begin(&call, began, timeout);
         // A fault of ours costs this request, not the thread.
-        if catch_unwind(AssertUnwindSafe(|| {
-            call.run(py, &self.application, builder, began)
-        }))
-        .is_err()
-        {
-            tracing::error!("a request failed inside the gateway: please report this");
-            exchange.fail(GatewayError::Failed);
+        let run = AssertUnwindSafe(|| call.run(py, &self.application, builder, began));
+        match catch_unwind(run) {
+            Ok(Ok(())) => {}
+            Ok(Err(raised)) => {
+                if let (Some(traceback), Some(last)) = (raised, &self.raised) {
+                    *lock(last) = Some(traceback);
+                }
+                exchange.fail(GatewayError::Failed);
+            }
+            Err(_) => {
+                tracing::error!("a request failed inside the gateway: please report this");
+                exchange.fail(GatewayError::Failed);
+            }
         }
         if let Some(latecomer) = post.end(py) {
             latecomer.report();

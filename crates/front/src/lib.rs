@@ -41,7 +41,9 @@ mod site;
 mod socket;
 #[cfg(test)]
 mod test_request;
+mod warm_up;
 
 pub use response::{Body, FilePart, Response};
 pub use rules::share_counts;
 pub use serve::{Front, serve};
+pub use warm_up::{Cold, warm_up};

@@ -150,6 +150,9 @@ pub struct Python {
     /// `start_timeout`: how long a worker may take to import the application. Default 2 min, 1 s
     /// to 1 h.
     pub start_timeout: Duration,
+    /// `warm_up`: targets, each from `/` on, that a new worker asks of its application before it
+    /// accepts connections. Default: none.
+    pub warm_up: Vec<String>,
     /// `queue`: requests which may wait for a Python thread, per worker, 1 to 65536. Default 512.
     /// Beyond it the answer is 503 with Retry-After.
     pub queue: usize,

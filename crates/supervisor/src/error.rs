@@ -118,7 +118,7 @@ impl StartError {
                     .to_owned(),
             ),
             StartError::Worker(WorkerFailure::Slow { .. }) => Some(
-                "the application was still being imported; a longer `python.start_timeout` gives it more time"
+                "the application was still being imported or warmed up; a longer `python.start_timeout` gives it more time"
                     .to_owned(),
             ),
             StartError::Launch {

@@ -72,6 +72,14 @@ impl Orders {
         Ok(Orders::Supervisor { lines, answers })
     }
 
+    /// Resolves when a worker that is not ready yet is to stop. (A supervisor kills it.)
+    pub(crate) async fn interrupted(&mut self) {
+        match self {
+            Orders::Supervisor(_) => std::future::pending().await,
+            Orders::Signals(signals) => signals.recv().await,
+        }
+    }
+
     /// Waits for the word to accept connections; false if the worker is to stop before that.
     pub(crate) async fn serve(&mut self) -> bool {
         match self {

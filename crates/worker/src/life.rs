@@ -3,8 +3,9 @@
 //! 1. read the spec, start the log;
 //! 2. import the application on the main thread;
 //! 3. start the pool, then the front;
-//! 4. report ready, wait for the word, serve until told to stop;
-//! 5. drain the front, then the pool, and say so.
+//! 4. warm up: a worker that cannot answer is none;
+//! 5. report ready, wait for the word, serve until told to stop;
+//! 6. drain the front, then the pool, and say so.
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
         }
         Ok(End::WithoutSome) => process::end_now(py, DRAINED),
         Ok(End::Overdue) => process::end_now(py, OVERDUE),
+        Ok(End::Cold) => process::end_now(py, FAILED),
         Err(failure) => {
             failure.report(reporter.as_ref());
             FAILED
@@ -120,14 +122,21 @@ fn start_and_serve(
         let (outbox, watched) = (pool.outbox(), Arc::clone(&pool));
         let mut covers = Covers::new(&project, &pool, others);
         let front = Front::new(&project, pool, crate::memory::give_back);
-        let (asked_at, left) = runtime
+        let served = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });
                 let mut orders = Orders::new(control, signals)?;
+                tokio::select! {
+                    warm = warm_up(&front, &project) => if let Err(failure) = warm {
+                        failure.report(reporter.as_ref());
+                        return Ok(None);
+                    },
+                    () = orders.interrupted() => return Ok(Some((Instant::now(), 0))),
+                }
                 control::tell(reporter.as_ref(), &FromWorker::Ready { python });
                 let mut asked_at = Instant::now();
                 if !orders.serve().await {
-                    return Ok((asked_at, 0));
+                    return Ok(Some((asked_at, 0)));
                 }
                 if reporter.is_some() {
                     let bounds = Bounds::new(&project.python.recycling);
@@ -142,9 +151,14 @@ fn start_and_serve(
                 };
                 let left = appliance_front::serve(Arc::clone(&front), listeners, stop, grace).await;
                 let left = left? + covers.left().await;
-                Ok::<_, std::io::Error>((asked_at, left))
+                Ok::<_, std::io::Error>(Some((asked_at, left)))
             })
             .map_err(|error| Failure::new("site.listen", format!("cannot serve: {error}")))?;
+        let Some((asked_at, left)) = served else {
+            // The application may keep the GIL for ever.
+            process::end_soon(FAILED);
+            return Ok(End::Cold);
+        };
         // What still waits for a client that is gone ends with the runtime's tasks.
         drop(runtime);
         let threads = front.gateway().stop(asked_at + grace);
@@ -180,6 +194,8 @@ enum End {
     WithoutSome,
     /// Some were left when `stop_timeout` had passed.
     Overdue,
+    /// It never served: a request to warm up has failed, as was reported.
+    Cold,
 }
 
 fn start_pool(
@@ -197,6 +213,7 @@ fn start_pool(
                 key: "python.module",
                 traceback: error.traceback,
                 hint: error.hint,
+                is_logged: false,
             }
         })?;
     let ask = move |reason| replacement.ask(reason);
@@ -205,6 +222,21 @@ fn start_pool(
             "python.threads",
             format!("cannot start the threads: {error}"),
         )
+    })
+}
+
+/// Only with an application: the front that stands in for it has none.
+async fn warm_up(front: &Front<Arc<Pool>>, project: &Project) -> Result<(), Failure> {
+    if project.python.application.is_none() {
+        return Ok(());
+    }
+    let warm = appliance_front::warm_up(front, project).await;
+    warm.map_err(|cold| Failure {
+        error: cold.to_string(),
+        key: "python.warm_up",
+        traceback: front.gateway().last_traceback(),
+        hint: Some(cold.hint().to_owned()),
+        is_logged: true,
     })
 }
 
@@ -238,6 +270,8 @@ struct Failure {
     key: &'static str,
     traceback: Option<String>,
     hint: Option<String>,
+    /// The traceback is in the log already.
+    is_logged: bool,
 }
 
 impl Failure {
@@ -247,12 +281,15 @@ impl Failure {
             key,
             traceback: None,
             hint: None,
+            is_logged: false,
         }
     }
 
     /// The traceback goes to standard error; the rest to the supervisor, or there as well.
     fn report(self, control: Option<&UnixStream>) {
-        if let Some(traceback) = &self.traceback {
+        if let Some(traceback) = &self.traceback
+            && !self.is_logged
+        {
             eprintln!("{traceback}");
         }
         if control.is_none() {

@@ -12,6 +12,7 @@ use crate::reader::{Entry, Table};
 
 use super::Check;
 use super::paths::absolute;
+use super::server::print_list;
 
 impl Check<'_, '_> {
     pub(super) fn python(&mut self, table: &Table<'_>, server: Option<&Server>) -> Option<Python> {
@@ -23,6 +24,7 @@ impl Check<'_, '_> {
         let processes = self.processes(table, server);
         let threads = self.reader.count(table, "threads");
         let start_timeout = self.reader.duration(table, "start_timeout");
+        let warm_up = self.warm_up(table);
         let queue = self.reader.count(table, "queue");
         let request_timeout = self.reader.duration(table, "request_timeout");
         let timeout_grace = self.reader.duration(table, "timeout_grace");
@@ -45,6 +47,7 @@ impl Check<'_, '_> {
             processes: processes?,
             threads: threads??,
             start_timeout: start_timeout?,
+            warm_up: warm_up?,
             queue: queue??,
             request_timeout: request_timeout?,
             timeout_grace: timeout_grace?,
@@ -66,6 +69,26 @@ impl Check<'_, '_> {
         self.reader
             .assume(table, "chdir", quoted(&folder.display().to_string()));
         Some(folder)
+    }
+
+    /// What goes into a request line must not end it.
+    fn warm_up(&mut self, table: &Table<'_>) -> Option<Vec<String>> {
+        let list = table.entry("warm_up")?;
+        let texts = self.reader.list(table, "warm_up")?;
+        let (mut paths, count) = (Vec::new(), texts.len());
+        for (path, entry) in texts {
+            let is_plain = path
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'#');
+            if path.starts_with('/') && is_plain {
+                paths.push(path);
+            } else {
+                let expected =
+                    "a list of paths without spaces, from `/` on, such as [\"/health\"]".to_owned();
+                self.reader.expected(&entry, list.path.clone(), expected);
+            }
+        }
+        (paths.len() == count).then(|| self.reader.accept(&list, print_list(&paths), paths))
     }
 
     fn spool(&mut self, table: &Table<'_>) -> Option<PathBuf> {
