@@ -333,16 +333,12 @@ fn limit_descriptors(pid: i32, soft: usize) {
 fn a_worker_out_of_descriptors_recovers() {
     let site = project("").start();
     let worker = site.workers()[0];
-    let mut kept = site.connect();
-    assert_eq!(kept.get("/files/small.txt").text(), "small");
     limit_descriptors(worker, descriptors(worker) + 5);
     let mut waiting: Vec<Connection> = (0..30).map(|_| site.connect()).collect();
     for connection in &mut waiting {
         connection.send(get("/waited"));
     }
     site.wait_for_log("cannot accept connections");
-    // Those who are in are served, files and uploads as well as descriptors allow.
-    assert_eq!(kept.get("/kept").text(), "/kept? 0");
     // As clients leave, others get their turn.
     for (number, mut connection) in waiting.into_iter().enumerate() {
         assert_eq!(

@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 const TICK: Duration = Duration::from_secs(1);
 /// How soon a new connection that waits for room looks again.
 const ROOM_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that give way at once where the system cannot give any more.
+const GIVES_WAY: usize = 16;
 /// Connections gone idle after which freed memory is given back: below, it is not worth the walk
 /// through the heap.
 const TRIM_AFTER: usize = 128;
@@ -212,6 +214,19 @@ impl Connections {
             // One that goes idle ends nothing, but can be told to.
             let _ = tokio::time::timeout(ROOM_PAUSE, ended).await;
         }
+    }
+
+    /// Has some idle connections leave, those first that have idled longest, and waits for one to
+    /// end, for a moment: the system cannot give any more.
+    pub(crate) async fn give_way(&self) {
+        let ended = self.ended.notified();
+        for _ in 0..GIVES_WAY {
+            match self.longest_idle() {
+                Some(status) => status.tell(Order::Leave),
+                None => break,
+            }
+        }
+        let _ = tokio::time::timeout(ROOM_PAUSE, ended).await;
     }
 
     fn longest_idle(&self) -> Option<Arc<Status>> {

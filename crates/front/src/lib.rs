@@ -37,6 +37,7 @@ mod rules;
 mod send;
 mod sendfile;
 mod serve;
+mod shortage;
 mod site;
 mod socket;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::files::Cache;
 use crate::proxies::Proxies;
 use crate::request_id::RequestIds;
 use crate::respond::{Origin, Overload, Stranger};
+use crate::shortage::Shortage;
 use crate::site::Sites;
 
 /// Bytes of files that a worker keeps in memory.
@@ -38,6 +39,7 @@ pub struct Front<G> {
     pub(crate) spool: PathBuf,
     pub(crate) overload: Overload,
     pub(crate) stranger: Stranger,
+    shortage: Shortage,
     listeners: HashMap<SocketAddr, Arc<Sites>>,
     ids: RequestIds,
 }
@@ -66,6 +68,7 @@ impl<G: Gateway> Front<G> {
             spool: project.python.spool.clone(),
             overload: Overload::new(),
             stranger: Stranger::default(),
+            shortage: Shortage::default(),
             listeners: Sites::by_listener(&project.sites, &cache),
             ids: RequestIds::new(),
         })
@@ -129,6 +132,7 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
     loop {
         match listener.accept().await {
             Ok((tcp, peer)) => {
+                front.shortage.succeeded();
                 // Not before there is somebody who needs it.
                 front.connections.room().await;
                 let Some(local) = bound.or_else(|| tcp.local_addr().ok()) else {
@@ -150,8 +154,8 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
             // The client has left the queue again.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; trying again in 0.1 s");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                front.shortage.failed(&error);
+                front.connections.give_way().await;
             }
         }
     }

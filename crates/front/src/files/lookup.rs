@@ -377,6 +377,10 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Not in the future (RFC 9110 §8.8.2.1), and none at all for the fixed times of reproducible
 /// builds (1970, or 1980 where zip is involved), which say nothing about the contents.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "compared with the dates of files"
+)]
 fn last_modified(seconds: i64) -> Option<u64> {
     const FIRST_OF_1981: u64 = 347_155_200;
     let now = SystemTime::now()
@@ -389,6 +393,10 @@ fn last_modified(seconds: i64) -> Option<u64> {
         .map(|s| s.min(now))
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "compared with the dates of files"
+)]
 fn is_settled(stamp: &Stamp) -> bool {
     let changed = Duration::from_secs(u64::try_from(stamp.changed.0).unwrap_or(0));
     SystemTime::now()
