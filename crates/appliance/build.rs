@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the library is made of, relative to the workspace.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 11] = [
     "crates/worker",
     "crates/bridge",
     "crates/front",
+    "crates/figures",
     "crates/gateway",
     "crates/log",
+    "crates/message",
     "crates/project",
     "Cargo.toml",
     "Cargo.lock",

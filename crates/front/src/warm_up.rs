@@ -150,6 +150,7 @@ fn request<G>(front: &Front<G>, project: &Project, path: &str) -> Option<Request
         local: *site.listen.first()?,
         is_https: false,
         timeout: None,
+        user: None,
         came: Instant::now(),
         id: front.next_id(),
     })
