@@ -75,7 +75,7 @@ impl Orders {
     /// Resolves when a worker that is not ready yet is to stop. (A supervisor kills it.)
     pub(crate) async fn interrupted(&mut self) {
         match self {
-            Orders::Supervisor(_) => std::future::pending().await,
+            Orders::Supervisor { .. } => std::future::pending().await,
             Orders::Signals(signals) => signals.recv().await,
         }
     }
