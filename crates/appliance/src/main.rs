@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use appliance_project::{Loaded, Report, Sources};
-use appliance_supervisor::{HANDOVER_VERSION, Outcome, Request};
+use appliance_supervisor::{DaemonError, HANDOVER_VERSION, Outcome, Ready, Request, Side, Started};
 use clap::Parser;
 
 use cli::{Cli, Command, ProjectArgs, Status};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             project,
             no_supervisor,
             handover: None,
-        } => serve(&project, no_supervisor).unwrap_or_else(refuse).into(),
+        } => serve(&project, no_supervisor).unwrap_or_else(|report| refuse(report).into()),
         Command::Rehearse {
             project,
             handover_version,
@@ -46,26 +46,49 @@ fn main() -> ExitCode {
     }
 }
 
-/// `appliance serve`: until it is asked to stop.
-fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<Status, Report> {
+/// `appliance serve`: until it is asked to stop, or, in the background, until it serves.
+fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<ExitCode, Report> {
     let sources = sources(args);
     let mut loaded = appliance_project::load(&sources)?;
-    loaded.project.server.master &= !no_supervisor;
+    let server = &mut loaded.project.server;
+    server.master &= !no_supervisor;
+    let side = match (server.daemonize.clone(), server.master) {
+        (None, _) => return Ok(run(loaded, sources, None).into()),
+        (Some(file), true) => appliance_supervisor::daemonize(&file),
+        (Some(_), false) => Err(DaemonError::NoSupervisor),
+    };
+    Ok(match side {
+        Ok(Side::Server(ready)) => run(loaded, sources, Some(ready)).into(),
+        Ok(Side::Command(status)) => status.into(),
+        Err(error) => {
+            failure::show(&error.into(), &loaded.project, &loaded.settings);
+            Status::NotStarted.into()
+        }
+    })
+}
+
+/// Serves; whoever waits is told when it has begun.
+fn run(loaded: Loaded, sources: Sources, waiting: Option<Ready>) -> Status {
     appliance_log::start(
         "supervisor".into(),
         loaded.project.server.log_level.as_str(),
     );
     failure::warn(&loaded.warnings);
     let about = (loaded.project.clone(), loaded.settings.clone());
-    let served = appliance_supervisor::serve(loaded, sources, library::BYTES, summary::show);
-    Ok(match served {
+    let on_start = |started: &Started<'_>| {
+        summary::show(started);
+        if let Some(waiting) = waiting {
+            waiting.tell();
+        }
+    };
+    match appliance_supervisor::serve(loaded, sources, library::BYTES, on_start) {
         Ok(Outcome::Stopped) => Status::Done,
         Ok(Outcome::Overdue) => Status::Overdue,
         Err(error) => {
             failure::show(&error, &about.0, &about.1);
             Status::NotStarted
         }
-    })
+    }
 }
 
 /// `appliance serve` in a process that has served with another binary until now.

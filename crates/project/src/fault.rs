@@ -92,6 +92,8 @@ pub(crate) enum Fault {
     UserWithoutGroup { uid: u32 },
     /// `group` without `user`.
     GroupWithoutUser,
+    /// `daemonize` where nobody could say that the server serves.
+    DaemonWithoutMaster,
     /// `umask`: not octal, or too much.
     Umask { found: String },
     /// Not a network, in a list of them.

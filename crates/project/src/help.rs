@@ -39,7 +39,9 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
             "set `python.requirements` to have it created, or run `python3 -m venv` yourself".into()
         }
         Fault::NoModule { .. } => "add `module = \"package.wsgi\"` to `[python]`".into(),
-        Fault::ProcessesWithoutMaster { .. } | Fault::ReplacementWithoutMaster { .. } => {
+        Fault::ProcessesWithoutMaster { .. }
+        | Fault::ReplacementWithoutMaster { .. }
+        | Fault::DaemonWithoutMaster => {
             "leave out one of the two".into()
         }
         Fault::RequirementsWithoutVirtualenv => "add `virtualenv = \".venv\"`".into(),

@@ -154,6 +154,8 @@ pub(crate) static SERVER: Section = Section {
         key("umask", Kind::Text, Default::Said("that of whoever starts the server"), "The permissions that files made by workers, hooks and pip do not get, in octal: `\"027\"`.")
             .uwsgi(&["umask"]),
         key("no_new_privileges", Kind::Flag, Default::Toml("true"), "Whether workers, and what they start, are kept from further privileges (`PR_SET_NO_NEW_PRIVS`, no capabilities, none to be had). `false` where the application starts programs that are setuid or setgid, such as `sudo`, `ping` or Postfix's `sendmail`: they have no effect otherwise."),
+        key("daemonize", Kind::Path, Default::Said("none: it stays in the foreground, for systemd or a container to run"), "A file. `appliance serve` goes on in the background, with this file for its standard output and error, and the command returns when the site serves; if it does not come to that, with the error and its exit status. Appended to: rotate it by `copytruncate`.")
+            .uwsgi(&["daemonize", "daemonize2"]),
         key("control", Kind::Path, Default::Said("a name made of the project file's path, in `$RUNTIME_DIRECTORY`, `/run/appliance` (root), `$XDG_RUNTIME_DIR/appliance` or `appliance-UID` in the temporary folder"), "The control socket, by which `appliance status`, `reload` and `stop` find the server. Mode 0600: only its owner and root may use it.")
             .uwsgi(&["master-fifo"]),
         key("pidfile", Kind::Path, Default::Said("none"), "A file that holds the process id for as long as the server lives. Locked; one that a dead server left behind is taken over.")

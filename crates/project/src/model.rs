@@ -39,6 +39,9 @@ pub struct Server {
     pub umask: Option<u32>,
     /// `no_new_privileges`: workers, and what they start, can gain none. Default true.
     pub no_new_privileges: bool,
+    /// `daemonize`: what the server writes to when it runs in the background. None: it does not.
+    /// Only with a supervisor.
+    pub daemonize: Option<PathBuf>,
     /// `control`: the control socket. None: in a runtime folder, named for the project file.
     pub control: Option<PathBuf>,
     /// `pidfile`: holds the process id while the server lives.

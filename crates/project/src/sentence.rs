@@ -97,6 +97,9 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         Fault::GroupWithoutUser => f.write_str(
             "`server.group` without `server.user`: root in another group would still be root",
         ),
+        Fault::DaemonWithoutMaster => f.write_str(
+            "`server.daemonize` returns when the site serves, which with `server.master = false` nobody says",
+        ),
         Fault::Umask { found } => write!(
             f,
             "`server.umask` must be octal digits, from \"000\" to \"777\", found `{}`",

@@ -11,6 +11,7 @@ use appliance_project::model::Site;
 
 use crate::activation::ActivationError;
 use crate::confine::ConfineError;
+use crate::daemon::DaemonError;
 use crate::hooks::HookError;
 use crate::instance::InstanceError;
 use crate::library::LibraryError;
@@ -22,6 +23,8 @@ use crate::signals::Stop;
 /// Why a server does not start. `Display` is the message; [`StartError::hint`] what to do.
 #[derive(Debug)]
 pub enum StartError {
+    /// `server.daemonize`.
+    Daemon(DaemonError),
     /// `server.user`.
     Confine(ConfineError),
     /// The interpreter, the virtualenv or its packages.
@@ -85,6 +88,7 @@ impl StartError {
     /// The key of project.toml at fault, as `--set` takes it: `python.virtualenv`.
     pub fn key(&self, project: &Project) -> Option<String> {
         match self {
+            StartError::Daemon(_) => Some("server.daemonize".to_owned()),
             StartError::Confine(error) => Some(error.key().to_owned()),
             StartError::Python(error) => Some(error.key().to_owned()),
             StartError::Instance(error) => Some(error.key().to_owned()),
@@ -105,6 +109,7 @@ impl StartError {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
         match self {
+            StartError::Daemon(error) => error.hint(),
             StartError::Confine(error) => error.hint(),
             StartError::Python(error) => error.hint(),
             StartError::Hook(error) => Some(error.hint()),
@@ -139,6 +144,7 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            StartError::Daemon(error) => error.fmt(f),
             StartError::Confine(error) => error.fmt(f),
             StartError::Python(error) => error.fmt(f),
             StartError::Hook(error) => error.fmt(f),
@@ -176,6 +182,7 @@ impl fmt::Display for WorkerFailure {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            StartError::Daemon(error) => error.source(),
             StartError::Confine(error) => error.source(),
             StartError::Python(error) => error.source(),
             StartError::Hook(error) => error.source(),
@@ -201,6 +208,12 @@ pub(crate) enum Halt {
 impl<E: Into<StartError>> From<E> for Halt {
     fn from(error: E) -> Halt {
         Halt::Failed(error.into())
+    }
+}
+
+impl From<DaemonError> for StartError {
+    fn from(error: DaemonError) -> StartError {
+        StartError::Daemon(error)
     }
 }
 

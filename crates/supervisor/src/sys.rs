@@ -12,8 +12,10 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
+mod daemon;
 mod identity;
 
+pub(crate) use daemon::{Fork, fork, new_session, redirect};
 pub(crate) use identity::{Sacrifice, as_account, group, may_become_another, sacrifice};
 
 /// Whether code may be executed from a memory file. Linux 6.3 wants it said, and where

@@ -18,6 +18,12 @@ impl Check<'_, '_> {
         let account = self.account(table);
         let umask = optional(table, "umask", || self.umask(table));
         let no_new_privileges = self.reader.flag(table, "no_new_privileges");
+        let daemonize = optional(table, "daemonize", || {
+            Some(self.path(table, "daemonize")?.0)
+        });
+        if let (Some(false), Some(entry)) = (master, table.entry("daemonize")) {
+            self.reader.fault_at(Fault::DaemonWithoutMaster, &entry);
+        }
         let control = optional(table, "control", || Some(self.path(table, "control")?.0));
         let pidfile = optional(table, "pidfile", || Some(self.path(table, "pidfile")?.0));
         let admin = optional(table, "admin", || self.admin(table));
@@ -37,6 +43,7 @@ impl Check<'_, '_> {
             account: account?,
             umask: umask?,
             no_new_privileges: no_new_privileges?,
+            daemonize: daemonize?,
             control: control?,
             pidfile: pidfile?,
             admin: admin?,

@@ -129,6 +129,7 @@ impl Master {
         let changed = [
             ("server.master", now.master != next.master),
             ("server.user", now.account != next.account),
+            ("server.daemonize", now.daemonize != next.daemonize),
             ("server.control", now.control != next.control),
             ("server.pidfile", now.pidfile != next.pidfile),
             ("server.admin", now.admin != next.admin),
