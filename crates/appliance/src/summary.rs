@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 
 use anstyle::{AnsiColor, Style};
-use appliance_project::model::{Files, Pattern, Route, Site, Target};
+use appliance_project::model::{Files, Pattern, Piece, Route, Site, Target, Template};
 use appliance_supervisor::Started;
 
 const NAME: Style = AnsiColor::Green.on_default().bold();
@@ -121,6 +121,9 @@ fn pattern(route: &Route) -> String {
     match &route.pattern {
         Pattern::Exact(path) => format!("= {path}"),
         Pattern::Prefix(path) => path.clone(),
+        Pattern::FirmPrefix(path) => format!("^~ {path}"),
+        Pattern::Expression(expression) if expression.any_case => format!("~* {}", expression.text),
+        Pattern::Expression(expression) => format!("~ {}", expression.text),
     }
 }
 
@@ -131,7 +134,23 @@ fn target(route: &Route, started: &Started<'_>) -> String {
             None => "the application".to_owned(),
         },
         Target::Files(files) => shown_folder(files, started),
+        Target::Redirect(redirect) => format!("{} {}", redirect.status, shown_place(&redirect.to)),
+        Target::Rewrite(template) => format!("rewrite {}", shown_place(template)),
+        Target::Respond(respond) => respond.status.to_string(),
     }
+}
+
+fn shown_place(template: &Template) -> String {
+    let shown = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        Piece::Group(number) => format!("${number}"),
+        Piece::Rest => "$rest".to_owned(),
+        Piece::Uri => "$uri".to_owned(),
+        Piece::RequestUri => "$request_uri".to_owned(),
+        Piece::Args => "$args".to_owned(),
+        Piece::Host => "$host".to_owned(),
+    };
+    template.0.iter().map(shown).collect()
 }
 
 /// Relative to the project's folder, as it was probably written.

@@ -215,7 +215,7 @@ impl<G: Gateway> Connection<G> {
             return self.last_words(refused, manner).await;
         };
         self.socket.set_send_ticks(site.send_ticks);
-        let (answer, visit) = request::answer(&*self.front, site, &head, client).await;
+        let (answer, visit) = request::answer(&*self.front, site, &mut head, client).await;
         manner.visit = visit.as_ref();
         let response = match answer {
             Answer::Application(bounds) => {

@@ -45,6 +45,10 @@ pub enum Found<'a> {
     AddSlash,
     /// The application. The route's body limit tells which route it was.
     Application(u64),
+    /// A redirect or rewrite to there, if there is somewhere.
+    Elsewhere(Option<String>),
+    /// An answer with this status.
+    Status(u16),
     /// A folder, and the rest of the path for [`Folder::reply`].
     Files(&'a Folder, String),
 }
@@ -70,6 +74,10 @@ impl Listener {
             Match::Route(route, prefix) => match &route.handler {
                 Handler::Files(folder) => Found::Files(folder, path[prefix..].to_owned()),
                 Handler::Wsgi(bounds) => Found::Application(bounds.body_limit_bytes),
+                Handler::Redirect(_, place) | Handler::Rewrite(place) => {
+                    Found::Elsewhere(place.expand(head, &path).ok())
+                }
+                Handler::Respond(status, _) => Found::Status(status.as_u16()),
             },
             Match::AddSlash => Found::AddSlash,
             Match::Nothing => Found::Nothing,

@@ -8,7 +8,8 @@
 //! 2. [`request_path`]: the path is normalised for matching; a malformed one is a 400.
 //! 3. [`site`]: the listener and the Host field name the site. Behind trusted proxies, these say
 //!    which host was asked for, and by whom ([`proxies`], [`proxy_protocol`]).
-//! 4. [`route`]: the exact path or the longest prefix names who answers, and the [`rules`] that hold
+//! 4. [`route`]: the exact path, an [`expression`] or the longest prefix names who answers (or sends
+//!    the request to another path, which is looked up anew), and the [`rules`] that hold
 //!    whoever that is: they may refuse the request, and have the last word about the response.
 //! 5. [`files`] answers; or [`request_body`] receives the body and the gateway calls the
 //!    application, with what [`request`] gives it.
@@ -19,6 +20,7 @@ pub mod clock;
 mod connection;
 mod connections;
 pub mod error_page;
+mod expression;
 mod file_reply;
 pub mod files;
 #[cfg(feature = "fuzzing")]
@@ -40,6 +42,7 @@ mod serve;
 mod shortage;
 mod site;
 mod socket;
+mod template;
 #[cfg(test)]
 mod test_request;
 mod warm_up;

@@ -17,7 +17,7 @@ use crate::error_page::Form;
 use crate::file_reply::{self, Part};
 use crate::proxies::Scheme;
 use crate::request_id;
-use crate::respond::{Answer, Origin, decide, find, gateway_failed};
+use crate::respond::{Answer, Origin, decide, find, gateway_failed, rewrite};
 use crate::response::{FilePart, Response};
 use crate::rules::Visit;
 use crate::serve::Front;
@@ -63,10 +63,10 @@ impl Client {
 pub(crate) async fn answer<'a, G: Gateway>(
     front: &Front<G>,
     site: &'a Site,
-    head: &Head,
+    head: &mut Head,
     client: Client,
 ) -> (Answer<'a>, Option<Visit<'a>>) {
-    let found = match find(site, head) {
+    let found = match rewrite(site, head).and_then(|()| find(site, head)) {
         Ok(found) => found,
         Err(refused) => return (Answer::Ready(refused), None),
     };

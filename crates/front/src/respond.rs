@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use appliance_gateway::{Gateway, GatewayError};
 use appliance_message::{Head, Target};
+use bytes::Bytes;
 use http::{Method, StatusCode};
 
 use crate::error_page::{Form, error_page};
@@ -19,6 +20,7 @@ use crate::route::{Bounds, Handler, Match};
 use crate::rules::Rules;
 use crate::serve::Front;
 use crate::site::Site;
+use crate::template::{Place, Unreachable};
 
 /// The two ends of a connection; those that a proxy's client sees, if the PROXY protocol says so.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,47 @@ pub(crate) enum Answer<'a> {
     Files(&'a Arc<Folder>, String),
     /// The application.
     Application(Bounds),
+}
+
+/// Turns of a request through `rewrite` routes (nginx's bound too).
+const MOST_REWRITES: usize = 10;
+
+/// Takes a request through the site's `rewrite` routes, of which most sites have none. An error is
+/// the answer to one that does not come out of them.
+pub(crate) fn rewrite(site: &Site, head: &mut Head) -> Result<(), Response> {
+    if !site.routes.has_rewrites || matches!(head.form, Target::Asterisk | Target::Authority) {
+        return Ok(());
+    }
+    for _ in 0..=MOST_REWRITES {
+        let Ok(path) = request_path::normalize(head.path()) else {
+            return Err(refuse(StatusCode::BAD_REQUEST, head));
+        };
+        let Match::Route(route, _) = site.routes.find(&path) else {
+            return Ok(());
+        };
+        let Handler::Rewrite(place) = &route.handler else {
+            return Ok(());
+        };
+        let target = place
+            .expand(head, &path)
+            .map_err(|unreachable| lead_nowhere(head, &unreachable))?;
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query.as_bytes())),
+            None => (target.as_str(), None),
+        };
+        head.rewrite(path.as_bytes(), query);
+    }
+    let sent = String::from_utf8_lossy(head.target());
+    tracing::error!(path = %sent, "{MOST_REWRITES} rewrites did not lead to an end: do they go in a circle?");
+    Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, head))
+}
+
+fn lead_nowhere(head: &Head, unreachable: &Unreachable) -> Response {
+    let status = match unreachable {
+        Unreachable::NoHost => StatusCode::BAD_REQUEST,
+        Unreachable::TooLong => StatusCode::URI_TOO_LONG,
+    };
+    refuse(status, head)
 }
 
 /// Where a request leads.
@@ -96,6 +139,36 @@ pub(crate) fn decide<'a, G: Gateway>(
             Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
         }
         Handler::Wsgi(bounds) => Answer::Application(*bounds),
+        Handler::Redirect(status, place) => Answer::Ready(redirect(*status, place, head, path)),
+        Handler::Respond(status, text) => Answer::Ready(respond(*status, text.as_ref(), head)),
+        // `rewrite` has led on, or has answered.
+        Handler::Rewrite(_) => Answer::Ready(refuse(StatusCode::INTERNAL_SERVER_ERROR, head)),
+    }
+}
+
+/// How long it may be kept is said by its status: 301 and 308 until further notice.
+fn redirect(status: StatusCode, place: &Place, head: &Head, path: &str) -> Response {
+    match place.expand(head, path) {
+        Err(unreachable) => lead_nowhere(head, &unreachable),
+        Ok(target) => Response::new(status)
+            .with("Location", target)
+            .with("Content-Type", "text/plain; charset=utf-8")
+            .with_body(format!(
+                "{} {}\n",
+                status.as_str(),
+                status.canonical_reason().unwrap_or_default()
+            )),
+    }
+}
+
+fn respond(status: StatusCode, text: Option<&Bytes>, head: &Head) -> Response {
+    match text {
+        Some(text) => Response::new(status)
+            .with("Content-Type", "text/plain; charset=utf-8")
+            .with("X-Content-Type-Options", "nosniff")
+            .with_body(text.clone()),
+        None if status.is_success() => Response::new(status),
+        None => refuse(status, head),
     }
 }
 

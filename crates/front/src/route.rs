@@ -1,21 +1,37 @@
-//! Path → who answers: an exact route, or the longest prefix.
+//! Path → who answers: an exact route, the first expression that matches, or the longest prefix.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use appliance_project::model::{self, Pattern, Target};
+use bytes::Bytes;
+use http::StatusCode;
 
+use crate::expression::{Decoded, Expression};
 use crate::files::{Cache, Folder};
 use crate::request_path::escape;
 use crate::rules::Rules;
+use crate::template::Place;
 
 /// The routes of a site.
 #[derive(Debug)]
 pub(crate) struct Routes {
     exact: HashMap<String, Route>,
     /// Longest first.
-    prefixes: Vec<(String, Route)>,
+    prefixes: Vec<Prefix>,
+    /// In the order of the file.
+    expressions: Vec<(Expression, Route)>,
+    /// Whether there are any of these, for which a path must be looked up more than once.
+    pub(crate) has_rewrites: bool,
+}
+
+#[derive(Debug)]
+struct Prefix {
+    path: String,
+    /// In whose place no expression is tried.
+    is_firm: bool,
+    route: Route,
 }
 
 /// A route.
@@ -31,6 +47,9 @@ pub(crate) struct Route {
 pub(crate) enum Handler {
     Files(Arc<Folder>),
     Wsgi(Bounds),
+    Redirect(StatusCode, Box<Place>),
+    Rewrite(Box<Place>),
+    Respond(StatusCode, Option<Bytes>),
 }
 
 /// Of the application's requests on a route.
@@ -53,55 +72,118 @@ pub(crate) enum Match<'a> {
 
 impl Routes {
     pub(crate) fn new(routes: &[model::Route], cache: &Arc<Cache>) -> Self {
-        let mut exact = HashMap::new();
-        let mut prefixes = Vec::new();
-        for route in routes {
-            let (path, is_exact) = match &route.pattern {
-                Pattern::Exact(path) => (path, true),
-                Pattern::Prefix(path) => (path, false),
+        let mut all = Routes {
+            exact: HashMap::new(),
+            prefixes: Vec::new(),
+            expressions: Vec::new(),
+            has_rewrites: false,
+        };
+        for written in routes {
+            let expression = match &written.pattern {
+                Pattern::Expression(expression) => Expression::new(expression),
+                _ => None,
             };
-            let handler = match &route.target {
-                Target::Files(files) => Handler::Files(Arc::new(Folder::new(
-                    files,
-                    path,
-                    is_exact,
-                    Arc::clone(cache),
-                ))),
-                Target::Wsgi => Handler::Wsgi(Bounds {
-                    body_limit_bytes: route.body_limit_bytes,
-                    request_timeout: route.request_timeout,
-                }),
-            };
-            // Requests spell what is not ASCII in escapes.
-            let path = escape(path.as_bytes(), u8::is_ascii_graphic);
-            let rules = Rules::new(&route.rules);
+            let handler = handler(written, expression.as_ref(), cache);
+            all.has_rewrites |= matches!(handler, Handler::Rewrite(_));
+            let rules = Rules::new(&written.rules);
             let route = Route { handler, rules };
-            if is_exact {
-                exact.insert(path, route);
-            } else {
-                prefixes.push((path, route));
+            match (&written.pattern, expression) {
+                (Pattern::Exact(path), _) => drop(all.exact.insert(as_sent(path), route)),
+                (Pattern::Prefix(path), _) => all.prefixes.push(Prefix::new(path, false, route)),
+                (Pattern::FirmPrefix(path), _) => all.prefixes.push(Prefix::new(path, true, route)),
+                (Pattern::Expression(_), Some(expression)) => {
+                    all.expressions.push((expression, route));
+                }
+                (Pattern::Expression(_), None) => {}
             }
         }
-        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Routes { exact, prefixes }
+        all.prefixes
+            .sort_by_key(|prefix| std::cmp::Reverse(prefix.path.len()));
+        all
     }
 
-    /// The route for a path in normal form.
+    /// The route for a path in normal form: the exact one, then the first expression that matches,
+    /// unless the longest prefix is firm, then the longest prefix.
     pub(crate) fn find(&self, path: &str) -> Match<'_> {
         if let Some(route) = self.exact.get(path) {
             return Match::Route(route, path.len());
         }
-        for (prefix, route) in &self.prefixes {
-            match path.strip_prefix(prefix.as_str()) {
-                Some(rest) if prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/') => {
-                    return Match::Route(route, prefix.len());
+        let (by_prefix, is_firm) = self.longest_prefix(path);
+        if self.expressions.is_empty() || is_firm {
+            return by_prefix;
+        }
+        let decoded = Decoded::new(path);
+        let mut expressions = self.expressions.iter();
+        match expressions.find(|(expression, _)| expression.matches(&decoded)) {
+            // Nothing is cut off: the expression may have matched anywhere.
+            Some((_, route)) => Match::Route(route, 0),
+            None => by_prefix,
+        }
+    }
+
+    fn longest_prefix(&self, path: &str) -> (Match<'_>, bool) {
+        for prefix in &self.prefixes {
+            let (written, is_firm) = (prefix.path.as_str(), prefix.is_firm);
+            match path.strip_prefix(written) {
+                Some(rest)
+                    if written.ends_with('/') || rest.is_empty() || rest.starts_with('/') =>
+                {
+                    return (Match::Route(&prefix.route, written.len()), is_firm);
                 }
                 // nginx does the same for a `location` with a final slash that is passed on.
-                None if prefix.strip_suffix('/') == Some(path) => return Match::AddSlash,
+                None if written.strip_suffix('/') == Some(path) => {
+                    return (Match::AddSlash, is_firm);
+                }
                 _ => {}
             }
         }
-        Match::Nothing
+        (Match::Nothing, false)
+    }
+}
+
+impl Prefix {
+    fn new(path: &str, is_firm: bool, route: Route) -> Self {
+        Prefix {
+            path: as_sent(path),
+            is_firm,
+            route,
+        }
+    }
+}
+
+/// Requests spell what is not ASCII in escapes.
+fn as_sent(path: &str) -> String {
+    escape(path.as_bytes(), u8::is_ascii_graphic)
+}
+
+fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<Cache>) -> Handler {
+    let (path, is_exact) = match &written.pattern {
+        Pattern::Exact(path) => (path.as_str(), true),
+        Pattern::Prefix(path) | Pattern::FirmPrefix(path) => (path.as_str(), false),
+        Pattern::Expression(_) => ("", false),
+    };
+    let place = |template| Box::new(Place::new(template, &as_sent(path), expression.cloned()));
+    let status = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
+    match &written.target {
+        Target::Files(files) => {
+            let folder = Folder::new(files, path, is_exact, Arc::clone(cache));
+            Handler::Files(Arc::new(folder))
+        }
+        Target::Wsgi => Handler::Wsgi(Bounds {
+            body_limit_bytes: written.body_limit_bytes,
+            request_timeout: written.request_timeout,
+        }),
+        Target::Redirect(redirect) => {
+            Handler::Redirect(status(redirect.status), place(&redirect.to))
+        }
+        Target::Rewrite(template) => Handler::Rewrite(place(template)),
+        Target::Respond(respond) => {
+            let text = respond.text.as_ref();
+            Handler::Respond(
+                status(respond.status),
+                text.map(|text| Bytes::from(text.clone())),
+            )
+        }
     }
 }
 

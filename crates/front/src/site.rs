@@ -96,6 +96,11 @@ impl Sites {
     }
 }
 
+/// The host's name; none if it is no host.
+pub(crate) fn host_name(host: &[u8]) -> Option<&str> {
+    without_port(host).ok().filter(|name| !name.is_empty())
+}
+
 /// The host of `host[:port]` (RFC 3986 §3.2.2), without the final dot of a full name.
 fn without_port(host: &[u8]) -> Result<&str, BadHost> {
     let host = std::str::from_utf8(host).map_err(|_| BadHost)?;

@@ -93,6 +93,22 @@ impl Head {
         }
     }
 
+    /// Goes on with another path and query. [`line`](Self::line) and [`target`](Self::target) stay
+    /// what was sent.
+    pub fn rewrite(&mut self, path: &[u8], query: Option<&[u8]>) {
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        let start = bytes.len() as u32;
+        bytes.extend_from_slice(path);
+        let end = bytes.len() as u32;
+        self.path = Span { start, end };
+        bytes.extend_from_slice(query.unwrap_or_default());
+        self.query = query.map(|_| Span {
+            start: end,
+            end: bytes.len() as u32,
+        });
+        self.bytes = bytes.into();
+    }
+
     /// Host and port that the request is for: those that were set, an absolute target's, whatever
     /// the Host field says (RFC 9112 §3.2.2), or the field's.
     pub fn host(&self) -> Option<&[u8]> {

@@ -54,15 +54,13 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "gzip", "there is no compression on the fly yet; `.gz`, `.br` and `.zst` files beside a file are sent"),
     (NGINX, "gzip_static", "`.gz`, `.br` and `.zst` files beside a file are always sent"),
     (NGINX, "autoindex", "folders are never listed"),
-    (NGINX, "return", "there are no redirects yet"),
-    (NGINX, "rewrite", "there are no rewrites yet"),
+    (NGINX, "return", "a route with `redirect` or `respond` does it"),
     (NGINX, "ssl_certificate", "there is no TLS yet"),
     (NGINX, "ssl_certificate_key", "there is no TLS yet"),
     (OURS, "max_requests_jitter", "`max_requests` is spread over workers by itself"),
     (OURS, "error_pages", "there are no pages for errors of your own yet"),
     (OURS, "tls", "there is no TLS yet"),
     (OURS, "proxy", "there is no proxying to other servers yet"),
-    (OURS, "redirect", "there are no redirects yet"),
     (OURS, "backlog", "the system's own bound holds, `net.core.somaxconn`"),
 ];
 

@@ -8,15 +8,18 @@
 mod account;
 mod address;
 mod application;
+mod circle;
 mod host_name;
 mod machine_memory;
 mod paths;
 mod recycling;
+mod redirect;
 mod route;
 mod rules;
 mod server;
 mod site;
 mod sites;
+mod template;
 mod url_path;
 mod whole;
 

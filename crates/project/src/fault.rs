@@ -171,14 +171,33 @@ pub(crate) enum Fault {
     SameRoute { route: String, other: String },
     /// Neither `files` nor `wsgi`.
     NoTarget { route: String },
-    /// Both `files` and `wsgi`.
-    TwoTargets { route: String },
+    /// More than one says who answers.
+    TwoTargets {
+        route: String,
+        first: &'static str,
+        second: &'static str,
+    },
     /// `wsgi = false`.
     WsgiFalse { route: String },
-    /// `fallback` and the like where no files are served.
-    NeedsFiles { key: &'static str },
-    /// `body_limit` where no application answers.
-    NeedsWsgi { key: &'static str },
+    /// A key where something else answers.
+    BelongsTo {
+        key: &'static str,
+        targets: &'static [&'static str],
+    },
+    /// `redirect` or `rewrite`: not a place to go to.
+    Template {
+        key: &'static str,
+        found: String,
+        problem: TemplateProblem,
+    },
+    /// A `status` that is no redirect's.
+    NoRedirect { status: usize },
+    /// A `respond` that would need a place to go to.
+    RespondRedirects { status: u16 },
+    /// `status` beside a `respond` that is one.
+    TwoStatuses,
+    /// Routes that lead in a circle.
+    RouteLoop { routes: Vec<String> },
     /// `fallback` of an exact route.
     ExactWithFallback,
     /// Not a path inside the folder.
@@ -262,7 +281,7 @@ pub(crate) enum HostProblem {
 }
 
 /// What is wrong with a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PathProblem {
     /// It does not begin with a slash.
     NoSlash,
@@ -276,10 +295,37 @@ pub(crate) enum PathProblem {
     Encoded,
     /// It has a control character or a backslash.
     Character,
-    /// nginx's `~`, `~*`, `^~` or `@name`.
+    /// nginx's `@name`.
     Modifier,
+    /// `~` without an expression.
+    NoExpression,
+    /// Not a regular expression; the reason.
+    Expression(String),
     /// It names a folder where a file is needed.
     Folder,
+}
+
+/// What is wrong with the target of a redirect or rewrite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TemplateProblem {
+    /// It begins with neither `/` nor `https://`.
+    Start,
+    /// It begins with `//`, which browsers take for a host.
+    TwoSlashes,
+    /// A variable that nobody knows.
+    Unknown(String),
+    /// `$3` where there are fewer groups; how many.
+    NoGroup(usize, usize),
+    /// `$1` where there is no expression.
+    NoExpression(String),
+    /// `${` without its end.
+    Unclosed,
+    /// What the visitor sent would choose the host.
+    Host,
+    /// A space, a control character or a backslash.
+    Character,
+    /// A rewrite to a URL or with a fragment: the client has no part in it.
+    NotInside,
 }
 
 impl fmt::Display for Fault {

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::fault::{AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem};
+use crate::fault::{
+    AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem, TemplateProblem,
+};
 use crate::key_path::{printable, quoted};
 use crate::network::NetworkProblem;
 
@@ -76,10 +78,20 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         }
         Fault::TwoUnnamed { .. } => "give one of them a `server_name`".into(),
         Fault::RoutePath { found, problem } | Fault::Fallback { found, problem } => {
-            return path(found, *problem);
+            return path(found, problem);
         }
         Fault::SameRoute { route, .. } => same_route(route),
-        Fault::NoTarget { .. } => "write `{ files = \"dist\" }` or `{ wsgi = true }`".into(),
+        Fault::NoTarget { .. } => {
+            "write `{ files = \"dist\" }`, `{ wsgi = true }`, `{ redirect = \"/new\" }`, `{ rewrite = \"/new\" }` or `{ respond = 204 }`".into()
+        }
+        Fault::RouteLoop { routes } => {
+            let again = routes.last().filter(|again| again.starts_with('/'))?;
+            format!("\"= {again}\" answers `{again}` alone, not what is below it")
+        }
+        Fault::Template { problem, .. } => return template(problem),
+        Fault::RespondRedirects { status } if matches!(status, 301 | 302 | 303 | 307 | 308) => {
+            format!("write `redirect = \"/new\", status = {status}`")
+        }
         _ => return None,
     };
     Some(help)
@@ -173,19 +185,44 @@ fn host(found: &str, problem: HostProblem) -> Option<String> {
     Some(help)
 }
 
-fn path(found: &str, problem: PathProblem) -> Option<String> {
+fn template(problem: &TemplateProblem) -> Option<String> {
+    let help = match problem {
+        TemplateProblem::Unknown(_) => {
+            "there are `$rest`, `$uri`, `$request_uri`, `$args`, `$host` and the groups of an expression; `$$` is a dollar"
+        }
+        TemplateProblem::NoExpression(_) => {
+            "write the route as one, such as '~ ^/old/(.+)$'; what follows a prefix is `$rest`"
+        }
+        TemplateProblem::NotInside => "`redirect` leads elsewhere",
+        _ => return None,
+    };
+    Some(help.into())
+}
+
+fn path(found: &str, problem: &PathProblem) -> Option<String> {
     match problem {
-        PathProblem::NoSlash => Some(format!("write \"/{}\"", printable(found))),
+        PathProblem::NoSlash => {
+            let path = found.trim_start_matches(['=', '^', '~', ' ']);
+            let modifier = &found[..found.len() - path.len()];
+            Some(format!("write \"{modifier}/{}\"", printable(path)))
+        }
         PathProblem::Encoded => Some("write the character itself".into()),
-        PathProblem::Modifier => Some(
-            "a prefix is \"/path\", one exact path \"= /path\"; there are no regular expressions"
-                .into(),
-        ),
+        PathProblem::Modifier => {
+            Some("a `files` route with `wsgi` beside it does what they are mostly for".into())
+        }
+        PathProblem::NoExpression => {
+            Some("for example '~ ^/user/(\\d+)$', in single quotes".into())
+        }
         _ => None,
     }
 }
 
 fn same_route(route: &str) -> String {
-    let path = route.trim_start_matches(['=', ' ']).trim_end_matches('/');
+    if route.starts_with('~') {
+        return "keep one".into();
+    }
+    let path = route
+        .trim_start_matches(['=', '^', '~', ' '])
+        .trim_end_matches('/');
     format!("keep one; \"= {path}\" answers `{path}` alone")
 }

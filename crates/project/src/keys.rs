@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     List,
     /// A string or a list of strings.
     TextOrList,
+    /// An answer's status or its text.
+    StatusOrText,
     /// A port, an address or a list of both.
     Listen,
     /// A table of strings with free keys.
@@ -292,11 +294,14 @@ pub(crate) static SITE: Section = Section {
 /// One entry of `[site.routes]`.
 pub(crate) static ROUTE: Section = Section {
     header: "[site.routes]",
-    about: "A route's key is a path, its value a table: `{ files = … }` or `{ wsgi = true }`, one of the two.\n\n\
+    about: "A route's key is a path, its value a table that says who answers: `files`, `wsgi`, `redirect`, `rewrite` or `respond`. docs/routes.md has an example of each.\n\n\
             - `\"/api\"` answers `/api` and all below it, but not `/apix`.\n\
             - `\"/static/\"` answers what is below it; `/static` is redirected to it.\n\
-            - `\"= /robots.txt\"` answers this path alone.\n\n\
-            The longest match wins, whatever the order. Paths are compared decoded.",
+            - `\"= /robots.txt\"` answers this path alone.\n\
+            - `'~ ^/user/(\\d+)$'` answers the paths that a regular expression matches, `~*` in any case.\n\
+            - `\"^~ /static/\"` is a prefix in whose place no expression is tried.\n\n\
+            As in nginx: an exact route wins; then the first expression that matches, in the order of the file, \
+            unless the longest prefix is a `^~` one; then the longest prefix. Paths are compared decoded.",
     keys: &[
         key("files", Kind::Path, Default::Said("none"), "A folder of static files. The route's path is cut off first (nginx's `alias`, not its `root`). For an exact route: the folder, or the file itself.")
             .nginx(&["root", "alias"])
@@ -311,6 +316,10 @@ pub(crate) static ROUTE: Section = Section {
             .uwsgi(&["static-expires"]),
         key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers.")
             .nginx(&["uwsgi_pass"]),
+        key("redirect", Kind::Text, Default::Said("none"), "Sends the client elsewhere: to a path of this site or a whole URL. The query goes along, unless the target ends in `?`; what follows the route's prefix only where the target says `$rest`. `$1` or `$name` are groups of the route's expression; there are `$host`, `$uri`, `$request_uri` and `$args` as well, and `$$` for a dollar."),
+        key("rewrite", Kind::Text, Default::Said("none"), "Goes on with another path, as if that had been asked for: routes are looked up anew. The same variables as in `redirect`. The application finds the new path in `PATH_INFO` and the sent one in `REQUEST_URI`."),
+        key("respond", Kind::StatusOrText, Default::Said("none"), "The answer itself: a status, or a text."),
+        key("status", Kind::Count(200, 599, false), Default::Said("302 for `redirect`, 200 for a text of `respond`"), "The status of the answer. Of a redirect: 301, 302, 303, 307 or 308; the last two keep the method."),
         key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that the application takes below this route."),
         key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Said("`python.request_timeout`"), "How long the application may take below this route until it sends something."),
         key("methods", Kind::List, Default::Said("the site's `methods`"), "The methods that are answered; others get a 405."),
@@ -395,6 +404,7 @@ impl Kind {
             }
             Kind::List => "a list of strings".into(),
             Kind::TextOrList => "a string or a list of strings".into(),
+            Kind::StatusOrText => "a status from 200 to 599 or a text".into(),
             Kind::Listen => "a port, an address or a list of them".into(),
             Kind::Strings => "a table of strings".into(),
             Kind::PathOrFalse => "a path, as a string, or `false`".into(),

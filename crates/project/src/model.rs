@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
 
+mod answer;
+mod path_pattern;
+
+pub use answer::{Piece, Redirect, Respond, Template};
+pub use path_pattern::PathPattern;
+
 /// A checked project: nothing in it can be out of range or missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Project {
@@ -327,8 +333,12 @@ pub enum Pattern {
     Exact(String),
     /// `"/path"`: this path and everything below it (`/api` answers `/api` and `/api/x`, not
     /// `/apix`); with a final slash, what is below it, and the path without the slash is
-    /// redirected to it. The longest prefix wins.
+    /// redirected to it. The longest prefix wins, unless a [`Pattern::Expression`] matches.
     Prefix(String),
+    /// `"^~ /path"`: the same, and where it is the longest no expression is tried.
+    FirmPrefix(String),
+    /// `"~ …"`: the first in the order of the file that matches wins over prefixes.
+    Expression(PathPattern),
 }
 
 /// The value of a route.
@@ -338,6 +348,12 @@ pub enum Target {
     Files(Files),
     /// `{ wsgi = true }`: the project's application.
     Wsgi,
+    /// `{ redirect = "/new", … }`.
+    Redirect(Redirect),
+    /// `{ rewrite = "/new" }`: the request goes on with another path, unseen by the client.
+    Rewrite(Template),
+    /// `{ respond = 204 }` or `{ respond = "text", … }`.
+    Respond(Respond),
 }
 
 /// A folder of static files. The route's prefix is cut off (nginx's `alias`, not its `root`).

@@ -1,8 +1,11 @@
 //! The sentence of every [`Fault`]: what was wrong and what was found. Lower case, no full stop.
 
+use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
-use crate::fault::{AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem};
+use crate::fault::{
+    AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem, TemplateProblem,
+};
 use crate::key_path::{KeyPath, printable};
 use crate::network::NetworkProblem;
 
@@ -204,7 +207,7 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
     match fault {
         Fault::Rule { key, problem } => write!(f, "`{key}` {problem}"),
         Fault::RoutePath { found, problem } => {
-            write!(f, "route `{}` {}", printable(found), path(*problem))
+            write!(f, "route `{}` {}", printable(found), path(problem))
         }
         Fault::SameRoute { route, other } => {
             write!(
@@ -212,16 +215,55 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "route `{route}` answers the same paths as route `{other}`"
             )
         }
-        Fault::NoTarget { route } => write!(f, "route `{route}` has neither `files` nor `wsgi`"),
-        Fault::TwoTargets { route } => {
-            write!(f, "route `{route}` has both `files` and `wsgi`: keep one")
+        Fault::NoTarget { route } => write!(f, "route `{route}` does not say who answers"),
+        Fault::TwoTargets {
+            route,
+            first,
+            second,
+        } => {
+            write!(
+                f,
+                "route `{route}` has both `{first}` and `{second}`: keep one"
+            )
         }
         Fault::WsgiFalse { route } => write!(f, "route `{route}`: `wsgi` is `true` or left out"),
-        Fault::NeedsFiles { key } => write!(f, "`{key}` belongs to a route with `files`"),
-        Fault::NeedsWsgi { key } => write!(f, "`{key}` belongs to a route with `wsgi`"),
+        Fault::BelongsTo { key, targets } => {
+            write!(
+                f,
+                "`{key}` belongs to a route with `{}`",
+                targets.join("` or `")
+            )
+        }
+        Fault::Template {
+            key,
+            found,
+            problem,
+        } => template(f, key, found, problem),
+        Fault::NoRedirect { status } => {
+            write!(
+                f,
+                "{status} sends nobody elsewhere: a redirect is 301, 302, 303, 307 or 308"
+            )
+        }
+        Fault::RespondRedirects { status } => {
+            write!(
+                f,
+                "`respond` cannot be {status}, which says more than a status alone"
+            )
+        }
+        Fault::TwoStatuses => {
+            f.write_str("`respond` is the status already: keep one, or give it a text")
+        }
+        Fault::RouteLoop { routes } => {
+            write!(
+                f,
+                "these routes lead in a circle: `{}`",
+                routes.join("` → `")
+            )
+        }
         Fault::ExactWithFallback => f.write_str("`fallback` means nothing for one exact path"),
         Fault::Fallback { found, problem } => {
-            write!(f, "`fallback` `{}` {}", printable(found), path(*problem))
+            write!(f, "`fallback` `{}` {}", printable(found), path(problem))
         }
         Fault::IndexName { found } => {
             write!(
@@ -353,17 +395,71 @@ fn host(f: &mut Formatter<'_>, found: &str, problem: HostProblem) -> fmt::Result
     }
 }
 
-fn path(problem: PathProblem) -> &'static str {
+fn template(
+    f: &mut Formatter<'_>,
+    key: &str,
+    found: &str,
+    problem: &TemplateProblem,
+) -> fmt::Result {
+    write!(f, "`{key}` `{}` ", printable(found))?;
     match problem {
+        TemplateProblem::Start => f.write_str("must begin with `/` or be a whole URL, `https://…`"),
+        TemplateProblem::TwoSlashes => {
+            f.write_str("begins with `//`: browsers take what follows for a host")
+        }
+        TemplateProblem::Unknown(name) => {
+            write!(
+                f,
+                "has a variable that does not exist, `${}`",
+                printable(name)
+            )
+        }
+        TemplateProblem::NoGroup(number, 0) => {
+            write!(
+                f,
+                "has `${number}`, but the route's expression has no groups"
+            )
+        }
+        TemplateProblem::NoGroup(number, groups) => {
+            write!(
+                f,
+                "has `${number}`, but the route's expression has only {groups}"
+            )
+        }
+        TemplateProblem::NoExpression(name) => {
+            write!(
+                f,
+                "has `${}`, but the route is no expression",
+                printable(name)
+            )
+        }
+        TemplateProblem::Unclosed => f.write_str("has a `${` without its `}`"),
+        TemplateProblem::Host => f.write_str(
+            "lets the visitor choose the host: a `/` or `$request_uri` must follow its name",
+        ),
+        TemplateProblem::Character => {
+            f.write_str("has a space, a control character or a backslash")
+        }
+        TemplateProblem::NotInside => f.write_str("must be a path of this site"),
+    }
+}
+
+fn path(problem: &PathProblem) -> Cow<'static, str> {
+    let text = match problem {
         PathProblem::NoSlash => "must begin with `/`",
         PathProblem::Dots => "has a `.` or `..` segment, which no request has after normalisation",
         PathProblem::DoubleSlash => "has an empty segment, `//`",
         PathProblem::Query => "has a `?` or `#`: a path has neither query nor fragment",
         PathProblem::Encoded => "has a `%`: paths are compared decoded",
         PathProblem::Character => "has a control character or a backslash",
-        PathProblem::Modifier => "begins with a modifier of nginx's `location`",
+        PathProblem::Modifier => "begins with the `@` of nginx's named locations",
+        PathProblem::NoExpression => "has no expression after its `~`",
+        PathProblem::Expression(reason) => {
+            return format!("is no regular expression: {reason}").into();
+        }
         PathProblem::Folder => "names a folder, not a file",
-    }
+    };
+    text.into()
 }
 
 /// The TOML parser's message in one line, as ours are.

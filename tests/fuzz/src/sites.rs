@@ -8,7 +8,7 @@ use appliance_front::fuzzing::{Found, Listener, normalize};
 use crate::{head, scratch};
 
 /// Each route by its body limit.
-const PROJECT: &str = r#"
+const PROJECT: &str = r##"
 [python]
 module = "app:application"
 [[site]]
@@ -23,10 +23,21 @@ server_name = ["b.example"]
 "/api/v2" = { wsgi = true, body_limit = "22B" }
 "/admin/" = { wsgi = true, body_limit = "23B" }
 "= /api/health" = { wsgi = true, body_limit = "24B" }
-"#;
+"^~ /api/v3/" = { wsgi = true, body_limit = "25B" }
+'~ ^/api/v\d/(?s:(.*))/e$' = { redirect = "/to/$1?q=$1" }
+'~* \.PHP$' = { respond = 410 }
+"##;
 
 /// Of `b.example`: prefixes, longest first.
-const PREFIXES: [(&str, u64); 3] = [("/api/v2", 22), ("/admin/", 23), ("/api", 21)];
+const PREFIXES: [(&str, u64); 4] = [
+    ("/api/v3/", FIRM),
+    ("/api/v2", 22),
+    ("/admin/", 23),
+    ("/api", 21),
+];
+
+/// Of the prefix that expressions do not win over.
+const FIRM: u64 = 25;
 
 static LISTENER: LazyLock<Listener> = LazyLock::new(|| {
     let loaded = scratch::project(PROJECT.as_bytes());
@@ -73,6 +84,8 @@ enum Outcome {
     AddSlash,
     Nothing,
     Route(u64),
+    Status(u16),
+    Elsewhere(String),
 }
 
 fn outcome(found: &Found<'_>) -> Outcome {
@@ -82,6 +95,13 @@ fn outcome(found: &Found<'_>) -> Outcome {
         Found::AddSlash => Outcome::AddSlash,
         Found::Nothing => Outcome::Nothing,
         Found::Application(limit) => Outcome::Route(*limit),
+        Found::Status(status) => Outcome::Status(*status),
+        Found::Elsewhere(Some(target)) => {
+            assert!(target.starts_with('/') && !target.starts_with("//") && target.is_ascii());
+            let path = target.split_once('?').map_or(&**target, |(path, _)| path);
+            Outcome::Elsewhere(path.to_owned())
+        }
+        Found::Elsewhere(None) => panic!("longer than a head may be"),
         Found::Files(..) => panic!("there are no files routes"),
     }
 }
@@ -125,6 +145,30 @@ fn route_of(is_b: bool, path: &[u8]) -> Outcome {
     if path == "/api/health" {
         return Outcome::Route(24);
     }
+    let by_prefix = longest_prefix(&path);
+    match by_prefix {
+        Outcome::Route(FIRM) => by_prefix,
+        _ if path == "/api/v3" => by_prefix,
+        _ => expression(&path).unwrap_or(by_prefix),
+    }
+}
+
+/// The two expressions by hand: escapes hide letters from nobody, since none is left escaped.
+fn expression(path: &str) -> Option<Outcome> {
+    let below = path.strip_prefix("/api/v").and_then(|rest| {
+        let rest = rest.strip_prefix(|c: char| c.is_ascii_digit())?;
+        rest.strip_prefix('/')?.strip_suffix("/e")
+    });
+    match below {
+        Some(group) => Some(Outcome::Elsewhere(format!("/to/{group}"))),
+        None => {
+            let is_php = path.to_ascii_lowercase().ends_with(".php");
+            is_php.then_some(Outcome::Status(410))
+        }
+    }
+}
+
+fn longest_prefix(path: &str) -> Outcome {
     let segments = |path: &str| -> Vec<String> {
         path.trim_end_matches('/')
             .split('/')
@@ -132,7 +176,7 @@ fn route_of(is_b: bool, path: &[u8]) -> Outcome {
             .collect()
     };
     for (prefix, limit) in PREFIXES {
-        if segments(&path).starts_with(&segments(prefix)) {
+        if segments(path).starts_with(&segments(prefix)) {
             let lacks_slash = prefix.ends_with('/') && path.len() < prefix.len();
             return if lacks_slash {
                 Outcome::AddSlash

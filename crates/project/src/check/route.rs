@@ -17,6 +17,19 @@ use super::application::optional;
 use super::server::print_list;
 use super::url_path;
 
+/// Keys that say who answers.
+const TARGETS: [&str; 5] = ["files", "wsgi", "redirect", "rewrite", "respond"];
+
+/// Keys that mean something with some of them alone.
+const BELONGS: [(&str, &[&str]); 6] = [
+    ("fallback", &["files"]),
+    ("index", &["files"]),
+    ("immutable", &["files"]),
+    ("body_limit", &["wsgi"]),
+    ("request_timeout", &["wsgi"]),
+    ("status", &["redirect", "respond"]),
+];
+
 /// Who answers on a route, and within what bounds.
 struct Answer {
     target: Target,
@@ -64,7 +77,7 @@ impl Check<'_, '_> {
         let count = entries.len();
         for (key, entry) in entries {
             let pattern = self.pattern(key, &entry, &routes);
-            let answer = self.answer(key, &entry, body_limit, rules);
+            let answer = self.answer((key, pattern.as_ref()), &entry, body_limit, rules);
             if let (Some(pattern), Some(answer)) = (pattern, answer) {
                 let route = Route {
                     pattern,
@@ -76,6 +89,7 @@ impl Check<'_, '_> {
                 routes.push((key.clone(), route));
             }
         }
+        self.circles(&routes, entry);
         (routes.len() == count).then(|| routes.into_iter().map(|(_, route)| route).collect())
     }
 
@@ -123,13 +137,13 @@ impl Check<'_, '_> {
 
     fn answer(
         &mut self,
-        key: &str,
+        (key, pattern): (&str, Option<&Pattern>),
         entry: &Entry<'_>,
         body_limit: u64,
         rules: &Rules,
     ) -> Option<Answer> {
         let Value::Dict(_, dict) = entry.value else {
-            let expected = "`{ files = \"…\" }` or `{ wsgi = true }`".to_owned();
+            let expected = "a table, such as `{ files = \"…\" }` or `{ wsgi = true }`".to_owned();
             self.reader.expected(entry, entry.path.clone(), expected);
             return None;
         };
@@ -148,22 +162,51 @@ impl Check<'_, '_> {
         });
         let rules = self.rules(&table, Some(rules));
         Some(Answer {
-            target: self.target(key, entry, &table)?,
+            target: self.target(key, pattern, entry, &table)?,
             body_limit_bytes: body_limit?,
             request_timeout: request_timeout?,
             rules: rules?,
         })
     }
 
-    fn target(&mut self, key: &str, entry: &Entry<'_>, table: &Table<'_>) -> Option<Target> {
+    fn target(
+        &mut self,
+        key: &str,
+        pattern: Option<&Pattern>,
+        entry: &Entry<'_>,
+        table: &Table<'_>,
+    ) -> Option<Target> {
         let route = key.to_owned();
-        match (table.entry("files"), table.entry("wsgi")) {
-            (Some(_), None) => self.files(table, key.starts_with('=')).map(Target::Files),
-            (None, Some(wsgi)) => self.wsgi(table, route, &wsgi),
+        let mut said = TARGETS
+            .into_iter()
+            .filter(|name| table.entry(name).is_some());
+        let (first, second) = (said.next(), said.next());
+        if let (Some(first), Some(second)) = (first, second) {
+            let fault = Fault::TwoTargets {
+                route,
+                first,
+                second,
+            };
+            return self.wrong(fault, entry);
+        }
+        let Some(target) = first else {
             // Most likely one of them under another name, which has been reported.
-            (None, None) if table.dict.keys().any(|key| ROUTE.key(key).is_none()) => None,
-            (None, None) => self.wrong(Fault::NoTarget { route }, entry),
-            (Some(_), Some(_)) => self.wrong(Fault::TwoTargets { route }, entry),
+            let is_known = table.dict.keys().all(|key| ROUTE.key(key).is_some());
+            return is_known.then(|| self.wrong(Fault::NoTarget { route }, entry))?;
+        };
+        for (key, targets) in BELONGS {
+            if let Some(entry) = table.entry(key).filter(|_| !targets.contains(&target)) {
+                self.wrong::<()>(Fault::BelongsTo { key, targets }, &entry);
+            }
+        }
+        match target {
+            "files" => self.files(table, key.starts_with('=')).map(Target::Files),
+            "wsgi" => self.wsgi(table, route),
+            "redirect" => self.redirect(table, pattern).map(Target::Redirect),
+            "rewrite" => self
+                .template(table, "rewrite", pattern)
+                .map(Target::Rewrite),
+            _ => self.respond(table).map(Target::Respond),
         }
     }
 
@@ -173,27 +216,18 @@ impl Check<'_, '_> {
         None
     }
 
-    fn wsgi(&mut self, table: &Table<'_>, route: String, wsgi: &Entry<'_>) -> Option<Target> {
-        for key in ["fallback", "index", "immutable"] {
-            if let Some(entry) = table.entry(key) {
-                self.wrong::<()>(Fault::NeedsFiles { key }, &entry);
-            }
-        }
+    fn wsgi(&mut self, table: &Table<'_>, route: String) -> Option<Target> {
         match self.reader.flag(table, "wsgi")? {
             true => Some(Target::Wsgi),
             false => {
-                self.reader.fault_at(Fault::WsgiFalse { route }, wsgi);
+                let entry = table.entry("wsgi")?;
+                self.reader.fault_at(Fault::WsgiFalse { route }, &entry);
                 None
             }
         }
     }
 
     fn files(&mut self, table: &Table<'_>, exact: bool) -> Option<Files> {
-        for key in ["body_limit", "request_timeout"] {
-            if let Some(entry) = table.entry(key) {
-                self.wrong::<()>(Fault::NeedsWsgi { key }, &entry);
-            }
-        }
         let (root, entry) = self.path(table, "files")?;
         let there = self.root_is_there(&root, exact, &entry);
         let fallback = match table.entry("fallback") {

@@ -50,3 +50,24 @@ fn the_example_of_the_reference_loads() {
         .unwrap_or_else(|r| panic!("{r}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
 }
+
+#[test]
+fn every_example_of_routes_loads() {
+    let text = include_str!("../../../../docs/routes.md");
+    let examples: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(examples.len() >= 5, "{}", examples.len());
+    for example in examples {
+        let before = match example.contains("[[site]]") {
+            true => "[python]\nmodule = \"config.wsgi\"\n",
+            false => "[python]\nmodule = \"config.wsgi\"\n[[site]]\nlisten = 8080\n[site.routes]\n",
+        };
+        let shop = Shop::new();
+        let loaded = shop.load(format!("{before}{example}"), &[], &[]);
+        let loaded = loaded.unwrap_or_else(|report| panic!("{example}\n{report}"));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    }
+}
