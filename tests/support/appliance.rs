@@ -318,7 +318,8 @@ fn copy_lines(from: &mut impl Read, to: &Mutex<String>) {
 
 fn reported_addresses(log: &str) -> Vec<SocketAddr> {
     log.lines()
-        .filter_map(|line| line.split_once("listening on http://"))
+        .filter_map(|line| line.split_once("listening on http"))
+        .filter_map(|(_, url)| url.split_once("://"))
         .map(|(_, address)| address.trim().parse().unwrap())
         .collect()
 }

@@ -8,7 +8,7 @@ use appliance_project::Sources;
 use appliance_supervisor::{Answer, ClientError, Request};
 
 use crate::cli::Status;
-use crate::failure;
+use crate::{failure, summary};
 
 const NAME: Style = AnsiColor::Green.on_default().bold();
 const DIM: Style = Style::new().dimmed();
@@ -76,7 +76,8 @@ fn draw(status: &appliance_supervisor::Status, out: &mut String) -> std::fmt::Re
         status.state
     )?;
     for address in &status.addresses {
-        writeln!(out, "  http://{address}")?;
+        let scheme = summary::scheme(&status.https, address);
+        writeln!(out, "  {scheme}://{address}")?;
     }
     writeln!(out, "  {}, appliance {}\n", status.python, status.version)?;
     writeln!(

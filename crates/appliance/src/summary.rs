@@ -19,7 +19,8 @@ pub(crate) fn show(started: &Started<'_>) {
         return;
     }
     for address in &started.addresses {
-        tracing::info!("listening on http://{address}");
+        let scheme = scheme(&started.https, address);
+        tracing::info!("listening on {scheme}://{address}");
     }
     if started.python.is_some() {
         tracing::info!("ready in {} ms", started.after.as_millis());
@@ -39,7 +40,8 @@ fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
         "\n  {NAME}appliance{NAME:#} {version}  {DIM}ready in {after} ms{DIM:#}\n"
     )?;
     for address in &started.addresses {
-        writeln!(out, "  {URL}http://{}{URL:#}", visitable(*address))?;
+        let scheme = scheme(&started.https, address);
+        writeln!(out, "  {URL}{scheme}://{}{URL:#}", visitable(*address))?;
     }
     for site in &started.project.sites {
         draw_site(site, started, out)?;
@@ -162,6 +164,14 @@ fn shown_folder(files: &Files, started: &Started<'_>) -> String {
     match &files.fallback {
         Some(fallback) => format!("{}  {DIM}else {fallback}{DIM:#}", root.display()),
         None => root.display().to_string(),
+    }
+}
+
+/// What an address speaks.
+pub(crate) fn scheme(https: &[SocketAddr], address: &SocketAddr) -> &'static str {
+    match https.contains(address) {
+        true => "https",
+        false => "http",
     }
 }
 

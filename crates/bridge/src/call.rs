@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use appliance_gateway::RequestBody;
+use appliance_gateway::{RequestBody, Tls};
 use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -34,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) is_https: bool,
     /// Whose password the front has seen.
     pub(crate) user: Option<Box<str>>,
+    /// The connection's TLS, if it is ours.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// How long it may take, if not as long as any.
     pub(crate) timeout: Option<Duration>,
     /// When it came into the queue.
@@ -68,6 +70,7 @@ impl Call {
             peer: self.peer,
             is_https: self.is_https,
             user: self.user.as_deref(),
+            tls: self.tls.as_deref(),
         };
         let served = builder
             .build(py, (&exchange.request, &exchange.id), self.body, origin)

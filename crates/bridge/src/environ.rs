@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use appliance_gateway::{RequestBody, RequestId};
+use appliance_gateway::{RequestBody, RequestId, Tls};
 use appliance_message::{Head, Name, Target};
 use http::{Method, Version};
 use pyo3::prelude::*;
@@ -31,6 +31,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) is_https: bool,
     /// Who has given the right password.
     pub(crate) user: Option<&'a str>,
+    /// The connection's TLS, if it is ours.
+    pub(crate) tls: Option<&'a Tls>,
 }
 
 /// Builds environs; one for each pool thread.
@@ -177,6 +179,7 @@ impl EnvironBuilder {
             peer,
             is_https,
             user,
+            tls,
         }: Origin<'_>,
     ) -> PyResult<()> {
         let keys = &self.keys;
@@ -187,6 +190,9 @@ impl EnvironBuilder {
         if is_https {
             environ.set_item(&keys.url_scheme, &keys.https)?;
             environ.set_item(&keys.https_is, &keys.on)?;
+        }
+        if let Some(tls) = tls {
+            set_tls(environ, tls)?;
         }
         let (_, name, port) = match &mut self.local {
             Some(known) if known.0 == local => known,
@@ -257,6 +263,24 @@ impl EnvironBuilder {
         let input: Input = body.into();
         environ.set_item(&self.keys.input, Bound::new(py, input)?)
     }
+}
+
+/// What nginx has variables for, by the names that they have in the usual `uwsgi_param` lines. No
+/// field can pass for one of these: theirs begin with `HTTP_`.
+fn set_tls(environ: &Bound<'_, PyDict>, tls: &Tls) -> PyResult<()> {
+    environ.set_item("SSL_PROTOCOL", tls.protocol)?;
+    environ.set_item("SSL_CIPHER", tls.cipher)?;
+    if let Some(name) = &tls.server_name {
+        environ.set_item("SSL_SERVER_NAME", &**name)?;
+    }
+    let Some(client) = &tls.client else {
+        return environ.set_item("SSL_CLIENT_VERIFY", "NONE");
+    };
+    environ.set_item("SSL_CLIENT_VERIFY", "SUCCESS")?;
+    environ.set_item("SSL_CLIENT_S_DN", &client.subject)?;
+    environ.set_item("SSL_CLIENT_I_DN", &client.issuer)?;
+    environ.set_item("SSL_CLIENT_SERIAL", &client.serial)?;
+    environ.set_item("SSL_CLIENT_CERT", &client.pem)
 }
 
 /// Adds a field that may be there already: several make one list (RFC 9110 §5.3), cookies one

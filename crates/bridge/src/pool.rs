@@ -385,6 +385,7 @@ impl Gateway for Pool {
             peer: request.peer,
             is_https: request.is_https,
             user: request.user,
+            tls: request.tls,
             timeout: request.timeout,
             came: request.came,
         };

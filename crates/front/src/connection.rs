@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 
 use crate::account::Account;
 use crate::connections::{DRAINING_HEAD_TICKS, Member, Order, Phase, Status};
-use crate::error_page::{Form, error_page};
+use crate::error_page::{Form, error_page, plain_at_tls};
 use crate::proxy_protocol;
 use crate::request::{self, Asked, Client, Outcome};
 use crate::request_body::{self, BodyError, Bounds};
@@ -34,7 +34,7 @@ use crate::response::Response;
 use crate::send::{self, Manner, StreamEnd};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
-use crate::socket::{NextHead, Socket};
+use crate::socket::{Greeting, NextHead, Socket};
 
 /// How long a client that was refused may go on sending (nginx's `lingering_time`), and how long
 /// it may pause (`lingering_timeout`).
@@ -97,6 +97,9 @@ impl<G: Gateway> Connection<G> {
         if self.sites.proxy_protocol && !self.meet_proxy().await {
             return;
         }
+        if self.sites.is_tls && !Box::pin(self.greet()).await {
+            return;
+        }
         let mut left = self.front.requests_per_connection;
         loop {
             let next = self.next_head().await;
@@ -144,11 +147,33 @@ impl<G: Gateway> Connection<G> {
                     peer: source,
                     local: destination,
                     is_trusted: self.front.proxies.trust(source.ip()),
+                    is_tls: false,
                 };
             }
             None => return false,
         }
         true
+    }
+
+    /// Shakes hands; false if the connection is over with that.
+    async fn greet(&mut self) -> bool {
+        match self.socket.greet(&self.sites).await {
+            Greeting::Tls => {
+                self.origin.is_tls = true;
+                true
+            }
+            Greeting::Plain => {
+                let form = match self.next_head().await {
+                    NextHead::Head(head) => Form::asked_by(&head),
+                    _ => Form::Line,
+                };
+                let page = plain_at_tls(form);
+                self.last_words(page, Manner::of_refusal(false)).await;
+                self.linger().await;
+                false
+            }
+            Greeting::Nothing => false,
+        }
     }
 
     async fn next_head(&mut self) -> NextHead {
@@ -215,8 +240,12 @@ impl<G: Gateway> Connection<G> {
             return self.last_words(refused, manner).await;
         };
         self.socket.set_send_ticks(site.send_ticks);
-        let (answer, visit) = request::answer(&*self.front, site, &mut head, client).await;
+        let by = (client, self.socket.secured());
+        let (answer, visit) = request::answer(&*self.front, site, &mut head, by).await;
         manner.visit = visit.as_ref();
+        if let Some(tls) = site.tls.as_ref().filter(|_| client.is_https) {
+            manner.hsts = tls.hsts();
+        }
         let response = match answer {
             Answer::Application(bounds) => {
                 let body_limit = bounds.body_limit_bytes;
@@ -254,7 +283,7 @@ impl<G: Gateway> Connection<G> {
         timeout: Option<Duration>,
         manner: Manner<'_>,
     ) -> After {
-        let from = (self.origin, client);
+        let from = (self.origin, client, self.socket.secured());
         let (front, sites) = (&self.front, &self.sites);
         let (request, asked) =
             request::for_application(front, sites, from, received, timeout, manner.visit);

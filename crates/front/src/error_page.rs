@@ -34,14 +34,34 @@ impl Form {
 /// The answer with this status. Fields that belong to the status (`Allow`, `Retry-After`) are the
 /// caller's to add.
 pub fn error_page(status: StatusCode, form: Form) -> Response {
-    let reason = status.canonical_reason().unwrap_or("Error");
-    let code = status.as_str();
-    let (media_type, body) = match form {
-        Form::Page => (
-            "text/html; charset=utf-8",
-            html(code, reason, explanation(status)),
-        ),
-        Form::Line => ("text/plain; charset=utf-8", format!("{code} {reason}\n")),
+    let (code, reason) = (status.as_str(), reason(status));
+    let body = match form {
+        Form::Page => html(code, reason, explanation(status)),
+        Form::Line => format!("{code} {reason}\n"),
+    };
+    page(status, form, body)
+}
+
+/// The answer to a request in plain text at an `https://` address.
+pub(crate) fn plain_at_tls(form: Form) -> Response {
+    const WHY: &str = "This port speaks HTTPS, and the request came in plain HTTP.";
+    let status = StatusCode::BAD_REQUEST;
+    let (code, reason) = (status.as_str(), reason(status));
+    let body = match form {
+        Form::Page => html(code, reason, WHY),
+        Form::Line => format!("{code} {reason}: {WHY}\n"),
+    };
+    page(status, form, body)
+}
+
+fn reason(status: StatusCode) -> &'static str {
+    status.canonical_reason().unwrap_or("Error")
+}
+
+fn page(status: StatusCode, form: Form, body: String) -> Response {
+    let media_type = match form {
+        Form::Page => "text/html; charset=utf-8",
+        Form::Line => "text/plain; charset=utf-8",
     };
     Response::new(status)
         .with("Content-Type", media_type)

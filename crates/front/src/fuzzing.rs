@@ -7,14 +7,17 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use appliance_message::Head;
 use appliance_project::model;
+use appliance_project::tickets::TicketSecret;
 
 use crate::files::{Cache, Folder, range_of};
 use crate::request_path;
 use crate::route::{Handler, Match};
 use crate::site::Sites;
+use crate::tls::Tickets;
 
 /// A path in the form that routes compare; none if it is malformed.
 pub fn normalize(path: &[u8]) -> Option<String> {
@@ -58,7 +61,9 @@ impl Listener {
     pub fn new(sites: &[model::Site]) -> Option<Listener> {
         const CACHE_BYTES: usize = 1 << 20;
         let address = sites.first()?.listen.first()?;
-        let listeners = Sites::by_listener(sites, &Arc::new(Cache::new(CACHE_BYTES)));
+        let tickets = Tickets::new(TicketSecret::new(SystemTime::now()).ok()?);
+        let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let listeners = Sites::by_listener(sites, &cache, &tickets).ok()?;
         listeners.get(address).cloned().map(Listener)
     }
 

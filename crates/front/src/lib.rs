@@ -3,8 +3,8 @@
 //!
 //! The steps of a request:
 //!
-//! 1. [`connection`]: bytes become a request ([`socket`], `appliance-message`); a panic below
-//!    costs that request a 500.
+//! 1. [`connection`]: bytes become a request ([`socket`], `appliance-message`), where they are
+//!    sealed by [`tls`]; a panic below costs that request a 500.
 //! 2. [`request_path`]: the path is normalised for matching; a malformed one is a 400.
 //! 3. [`site`]: the listener and the Host field name the site. Behind trusted proxies, these say
 //!    which host was asked for, and by whom ([`proxies`], [`proxy_protocol`]).
@@ -45,9 +45,11 @@ mod socket;
 mod template;
 #[cfg(test)]
 mod test_request;
+mod tls;
 mod warm_up;
 
 pub use response::{Body, FilePart, Response};
 pub use rules::share_counts;
 pub use serve::{Front, serve};
+pub use tls::{Tickets, TlsError};
 pub use warm_up::{Cold, warm_up};

@@ -22,6 +22,7 @@ use crate::response::{FilePart, Response};
 use crate::rules::Visit;
 use crate::serve::Front;
 use crate::site::{Site, Sites};
+use crate::tls::Secured;
 
 /// Who has sent a request.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +40,15 @@ impl Client {
         if !origin.is_trusted {
             return Client {
                 address: peer,
-                is_https: false,
+                is_https: origin.is_tls,
             };
         }
         let fields = head.fields().map(|(_, name, value)| (name, value));
         let client = front.proxies.client(peer.ip(), fields);
-        let is_https = client.scheme == Some(Scheme::Https);
+        let is_https = match client.scheme {
+            Some(scheme) => scheme == Scheme::Https,
+            None => origin.is_tls,
+        };
         let port = if client.address == peer.ip().to_canonical() {
             peer.port()
         } else {
@@ -64,8 +68,13 @@ pub(crate) async fn answer<'a, G: Gateway>(
     front: &Front<G>,
     site: &'a Site,
     head: &mut Head,
-    client: Client,
+    (client, secured): (Client, Option<&Secured>),
 ) -> (Answer<'a>, Option<Visit<'a>>) {
+    if let Some(tls) = &site.tls
+        && let Some(response) = tls.turn_away(client.is_https, secured, head)
+    {
+        return (Answer::Ready(response), None);
+    }
     let found = match rewrite(site, head).and_then(|()| find(site, head)) {
         Ok(found) => found,
         Err(refused) => return (Answer::Ready(refused), None),
@@ -95,7 +104,7 @@ pub(crate) struct Asked {
 pub(crate) fn for_application<G>(
     front: &Front<G>,
     sites: &Sites,
-    (origin, client): (Origin, Client),
+    (origin, client, secured): (Origin, Client, Option<&Secured>),
     (mut head, body): (Head, RequestBody),
     timeout: Option<Duration>,
     visit: Option<&Visit<'_>>,
@@ -123,6 +132,7 @@ pub(crate) fn for_application<G>(
         local: origin.local,
         is_https: client.is_https,
         user: visit.and_then(|visit| visit.user.clone()),
+        tls: secured.map(|secured| Arc::clone(&secured.about)),
         timeout,
         came: clock::of_this_turn(),
     };

@@ -29,6 +29,8 @@ pub(crate) struct Origin {
     pub(crate) local: SocketAddr,
     /// The peer is a trusted proxy: its fields say who the client is.
     pub(crate) is_trusted: bool,
+    /// The peer speaks TLS with us.
+    pub(crate) is_tls: bool,
 }
 
 /// Who answers a request.

@@ -30,6 +30,8 @@ pub(crate) struct Manner<'a> {
     pub(crate) keeps_alive: bool,
     /// The rules that have the last word about it.
     pub(crate) visit: Option<&'a Visit<'a>>,
+    /// The line of `Strict-Transport-Security` that it gets, unless it has its own.
+    pub(crate) hsts: Option<&'a [u8]>,
 }
 
 impl Manner<'_> {
@@ -39,6 +41,7 @@ impl Manner<'_> {
             version,
             keeps_alive,
             visit: None,
+            hsts: None,
         }
     }
 
@@ -49,6 +52,7 @@ impl Manner<'_> {
             version: Version::HTTP_11,
             keeps_alive: false,
             visit: None,
+            hsts: None,
         }
     }
 
@@ -95,6 +99,11 @@ fn encode(
     }
     out.extend_from_slice(shared);
     out.extend_from_slice(own);
+    if let Some(line) = manner.hsts
+        && head.fields.get("strict-transport-security").is_none()
+    {
+        out.extend_from_slice(line);
+    }
     let mut closes = !manner.keeps_alive;
     let mut delimiter = Delimiter::Length;
     if is_bodiless(head.status) {

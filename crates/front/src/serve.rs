@@ -21,6 +21,7 @@ use crate::request_id::RequestIds;
 use crate::respond::{Origin, Overload, Stranger};
 use crate::shortage::Shortage;
 use crate::site::Sites;
+use crate::tls::{Tickets, TlsError};
 
 /// Bytes of files that a worker keeps in memory.
 const FILE_CACHE_BYTES: usize = 64 << 20;
@@ -46,10 +47,18 @@ pub struct Front<G> {
 
 impl<G: Gateway> Front<G> {
     /// A front for the sites of `project`. `give_memory_back` returns freed memory to the system.
-    pub fn new(project: &Project, gateway: G, give_memory_back: fn()) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When a site's certificate or key cannot be used.
+    pub fn new(
+        project: &Project,
+        gateway: G,
+        tickets: &Arc<Tickets>,
+        give_memory_back: fn(),
+    ) -> Result<Arc<Self>, TlsError> {
         let cache = Arc::new(Cache::new(FILE_CACHE_BYTES));
         let server = &project.server;
-        Arc::new(Front {
+        Ok(Arc::new(Front {
             gateway,
             connections: Arc::new(Connections::new(
                 server.connections,
@@ -69,9 +78,9 @@ impl<G: Gateway> Front<G> {
             overload: Overload::new(),
             stranger: Stranger::default(),
             shortage: Shortage::default(),
-            listeners: Sites::by_listener(&project.sites, &cache),
+            listeners: Sites::by_listener(&project.sites, &cache, tickets)?,
             ids: RequestIds::new(),
-        })
+        }))
     }
 }
 
@@ -111,6 +120,11 @@ pub async fn serve<G: Gateway>(
         socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
+        if address.port() == 0 {
+            let port = listener.local_addr()?.port();
+            let tls = sites.all().filter_map(|site| site.tls.as_ref());
+            tls.for_each(|tls| tls.picked(address, port));
+        }
         accepting.spawn(accept(Arc::clone(&front), Arc::clone(sites), listener));
     }
     let connections = Arc::clone(&front.connections);
@@ -146,6 +160,7 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
                         peer,
                         local,
                         is_trusted: counted.is_none(),
+                        is_tls: false,
                     };
                     let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
                     tokio::spawn(connection::serve(front, sites, tcp, origin, member));

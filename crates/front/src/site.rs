@@ -12,6 +12,7 @@ use crate::connections::ticks;
 use crate::files::Cache;
 use crate::route::Routes;
 use crate::rules::Rules;
+use crate::tls::{SiteTls, Tickets, TlsError};
 
 /// A site as requests see it.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Site {
     pub(crate) routes: Routes,
     /// What holds where no route answers.
     pub(crate) rules: Option<Arc<Rules>>,
+    /// What holds for TLS; none for a site without.
+    pub(crate) tls: Option<SiteTls>,
     /// Ticks that a client may pause while it sends a body.
     pub(crate) body_ticks: u32,
     /// Ticks in which a client may take nothing of its response.
@@ -33,6 +36,8 @@ pub(crate) struct Sites {
     default: Arc<Site>,
     /// Whether connections begin with a header of the PROXY protocol.
     pub(crate) proxy_protocol: bool,
+    /// Whether connections begin with TLS.
+    pub(crate) is_tls: bool,
 }
 
 /// No Host field, two of them, or one that is no host name (RFC 9112 §3.2).
@@ -44,12 +49,18 @@ impl Sites {
     pub(crate) fn by_listener(
         sites: &[model::Site],
         cache: &Arc<Cache>,
-    ) -> HashMap<SocketAddr, Arc<Sites>> {
+        tickets: &Arc<Tickets>,
+    ) -> Result<HashMap<SocketAddr, Arc<Sites>>, TlsError> {
         let mut listeners: HashMap<SocketAddr, Sites> = HashMap::new();
         for written in sites {
+            let tls = match &written.tls {
+                Some(tls) => Some(SiteTls::new(tls, written.https.first(), tickets)?),
+                None => None,
+            };
             let site = Arc::new(Site {
                 routes: Routes::new(&written.routes, cache),
                 rules: Rules::new(&written.rules),
+                tls,
                 body_ticks: ticks(written.body_timeout),
                 send_ticks: ticks(written.send_timeout),
             });
@@ -58,6 +69,7 @@ impl Sites {
                     by_name: HashMap::new(),
                     default: Arc::clone(&site),
                     proxy_protocol: written.proxy_protocol,
+                    is_tls: written.https.contains(address),
                 });
                 for name in &written.server_name {
                     sites.by_name.insert(name.clone(), Arc::clone(&site));
@@ -67,10 +79,28 @@ impl Sites {
                 }
             }
         }
-        listeners
+        Ok(listeners
             .into_iter()
             .map(|(address, sites)| (address, Arc::new(sites)))
-            .collect()
+            .collect())
+    }
+
+    /// All of them, some more than once.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Site>> {
+        std::iter::once(&self.default).chain(self.by_name.values())
+    }
+
+    /// Answers names nobody has.
+    pub(crate) fn default_site(&self) -> &Site {
+        &self.default
+    }
+
+    /// The site that has this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Site>> {
+        match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => self.by_name.get(name.to_ascii_lowercase().as_str()),
+            false => self.by_name.get(name),
+        }
     }
 
     /// The site for a request.
@@ -88,11 +118,7 @@ impl Sites {
         let Some(name) = name.filter(|_| !self.by_name.is_empty()) else {
             return Ok(&self.default);
         };
-        let site = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            true => self.by_name.get(name.to_ascii_lowercase().as_str()),
-            false => self.by_name.get(name),
-        };
-        Ok(site.unwrap_or(&self.default))
+        Ok(self.named(name).unwrap_or(&self.default))
     }
 }
 

@@ -22,6 +22,8 @@ use crate::connections::{Order, Phase, Status};
 use crate::proxy_protocol::{self, Header};
 use crate::request_body::BodyError;
 use crate::sendfile::{send_more, sendfile};
+use crate::site::Sites;
+use crate::tls::{Hello, Secured, Step, Tls};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
@@ -32,10 +34,14 @@ const TURN_BYTES: u64 = 2 << 20;
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+    /// What was sealed in it.
+    static PLAIN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 pub(crate) struct Socket {
     tcp: TcpStream,
+    /// None: what is read and written is what goes over the wire.
+    tls: Option<Box<Tls>>,
     unread: BytesMut,
     /// How much of `unread` is known not to hold the end of a head.
     seen: usize,
@@ -43,6 +49,15 @@ pub(crate) struct Socket {
     send_ticks: u32,
     /// Something of the current response has been sent.
     has_begun: bool,
+}
+
+/// What a connection began with that was to begin with TLS.
+pub(crate) enum Greeting {
+    Tls,
+    /// A request in plain text.
+    Plain,
+    /// No handshake, none in time, or one that has failed.
+    Nothing,
 }
 
 /// How the wait for a request's head ended.
@@ -63,6 +78,7 @@ impl Socket {
     pub(crate) fn new(tcp: TcpStream, status: Arc<Status>) -> Self {
         Socket {
             tcp,
+            tls: None,
             unread: BytesMut::new(),
             seen: 0,
             status,
@@ -150,6 +166,60 @@ impl Socket {
         .await
     }
 
+    /// Shakes hands, as one of these sites.
+    pub(crate) async fn greet(&mut self, sites: &Sites) -> Greeting {
+        let mut hello = Hello::default();
+        let (site, name) = loop {
+            match hello.read(&self.unread, sites) {
+                Step::For(site, name) => break (site, name),
+                Step::Plain => return Greeting::Plain,
+                Step::Refused(alert) => {
+                    let _ = self.send([&alert, b"", b""]).await;
+                    return Greeting::Nothing;
+                }
+                Step::More => {}
+            }
+            let more = poll_fn(|context| {
+                if self.status.order() >= Order::Leave {
+                    return Poll::Ready(None);
+                }
+                let read = self.poll_read(context, |socket, bytes| {
+                    socket.unread.extend_from_slice(bytes);
+                });
+                read.map(|read| read.ok().flatten())
+            });
+            if more.await.is_none() {
+                return Greeting::Nothing;
+            }
+        };
+        let Ok(mut tls) = Tls::new(site, name, std::mem::take(&mut self.unread).into()) else {
+            return Greeting::Nothing;
+        };
+        let mut plain = Vec::new();
+        let done = poll_fn(|context| {
+            if self.status.order() >= Order::Leave {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            BUFFER.with_borrow_mut(|buffer| {
+                tls.poll_handshake(&mut self.tcp, context, buffer, &mut plain)
+            })
+        });
+        if let Err(error) = done.await {
+            tracing::debug!(%error, "a TLS handshake failed");
+            return Greeting::Nothing;
+        }
+        let alpn = tls.alpn().map(String::from_utf8_lossy);
+        tracing::debug!(alpn = alpn.as_deref(), about = ?tls.secured(), "a TLS handshake is done");
+        self.unread.extend_from_slice(&plain);
+        self.tls = Some(Box::new(tls));
+        Greeting::Tls
+    }
+
+    /// What is to be said of its TLS; none if it is not ours.
+    pub(crate) fn secured(&self) -> Option<&Secured> {
+        self.tls.as_ref()?.secured()
+    }
+
     fn refused(&self, refusal: Refusal) -> NextHead {
         NextHead::Refused {
             refusal,
@@ -164,6 +234,18 @@ impl Socket {
         take: impl FnOnce(&mut Self, &[u8]) -> T,
     ) -> Poll<io::Result<Option<T>>> {
         BUFFER.with_borrow_mut(|buffer| {
+            if self.tls.is_some() {
+                return PLAIN.with_borrow_mut(|plain| {
+                    plain.clear();
+                    if let Some(tls) = &mut self.tls {
+                        ready!(tls.poll_read(&mut self.tcp, context, buffer, plain))?;
+                    }
+                    Poll::Ready(Ok(match &plain[..] {
+                        [] => None,
+                        bytes => Some(take(self, bytes)),
+                    }))
+                });
+            }
             let mut buffer = ReadBuf::new(buffer);
             ready!(Pin::new(&mut self.tcp).poll_read(context, &mut buffer))?;
             let bytes = buffer.filled();
@@ -224,6 +306,7 @@ impl Socket {
     /// Whether there are bytes that nobody has used: read, or still with the kernel.
     pub(crate) fn has_unread(&self) -> bool {
         !self.unread.is_empty()
+            || self.tls.as_ref().is_some_and(|tls| tls.has_incoming())
             || matches!(
                 SockRef::from(&self.tcp).peek(&mut [MaybeUninit::uninit()]),
                 Ok(1..)
@@ -234,9 +317,11 @@ impl Socket {
     pub(crate) async fn send(&mut self, slices: [&[u8]; 3]) -> io::Result<()> {
         let mut sent = 0;
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
-        while sent < len {
+        while sent < len || self.has_outgoing() {
             let now = poll_fn(|context| {
-                let result = if sent == 0 && slices[1].is_empty() && slices[2].is_empty() {
+                let result = if let Some(tls) = &mut self.tls {
+                    tls.poll_write(&mut self.tcp, context, skip(slices, sent))
+                } else if sent == 0 && slices[1].is_empty() && slices[2].is_empty() {
                     Pin::new(&mut self.tcp).poll_write(context, slices[0])
                 } else {
                     let rest = skip(slices, sent).map(IoSlice::new);
@@ -251,6 +336,10 @@ impl Socket {
         Ok(())
     }
 
+    fn has_outgoing(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_outgoing())
+    }
+
     /// Sends a head, then a part of a file.
     pub(crate) async fn send_file(
         &mut self,
@@ -259,6 +348,9 @@ impl Socket {
         mut offset: u64,
         mut len: u64,
     ) -> io::Result<()> {
+        if self.tls.is_some() {
+            return Box::pin(self.seal_file(head, file, offset, len)).await;
+        }
         let mut sent = 0;
         while sent < head.len() {
             let now = self.write(|tcp| send_more(tcp, &head[sent..])).await?;
@@ -274,6 +366,50 @@ impl Socket {
                 // The file is shorter than it was: what is missing cannot be sent.
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            offset += sent;
+            len -= sent;
+            in_turn += sent;
+            if in_turn >= TURN_BYTES {
+                in_turn = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same over TLS: the kernel cannot send what is not sealed.
+    async fn seal_file(
+        &mut self,
+        head: &[u8],
+        file: &File,
+        mut offset: u64,
+        mut len: u64,
+    ) -> io::Result<()> {
+        /// A longer head leaves by itself.
+        const SHORT: usize = 16 << 10;
+        let mut head = head;
+        if head.len() > SHORT {
+            self.send([head, b"", b""]).await?;
+            head = b"";
+        }
+        let mut in_turn = 0;
+        while len > 0 || !head.is_empty() || self.has_outgoing() {
+            let sent = poll_fn(|context| {
+                let Some(tls) = &mut self.tls else {
+                    return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+                };
+                let part = (file, offset, len);
+                let result = tls.poll_write_file(&mut self.tcp, context, head, part);
+                self.mind(result)
+            });
+            let sent = sent.await?;
+            count(head.len() + sent);
+            let sent = sent as u64;
+            if sent == 0 && len > 0 {
+                // The file is shorter than it was: what is missing cannot be sent.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            head = b"";
             offset += sent;
             len -= sent;
             in_turn += sent;
@@ -307,6 +443,9 @@ impl Socket {
     /// A response is to be sent.
     pub(crate) fn begin_response(&mut self) {
         self.has_begun = false;
+        if let Some(tls) = &mut self.tls {
+            tls.begin_response();
+        }
     }
 
     /// Whether something of the response has been sent.
@@ -326,22 +465,40 @@ impl Socket {
     }
 
     /// Whatever is written from now on resets the connection, which the client sees.
-    pub(crate) fn will_reset(&self) {
+    pub(crate) fn will_reset(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.mute();
+        }
         let _ = SockRef::from(&self.tcp).set_linger(Some(std::time::Duration::ZERO));
     }
 
     /// Says that nothing more will be sent. Returns whether the client can still be heard.
-    pub(crate) fn shut(&self) -> bool {
+    pub(crate) fn shut(&mut self) -> bool {
+        self.say_farewell();
         SockRef::from(&self.tcp).shutdown(Shutdown::Write).is_ok()
+    }
+
+    fn say_farewell(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.say_farewell(&self.tcp);
+        }
     }
 
     /// Drops what the client sends, until it closes.
     pub(crate) async fn drop_unread(&mut self) {
         self.unread = BytesMut::new();
+        // Nobody wants to know what it means.
+        self.tls = None;
         while let Ok(Some(())) =
             poll_fn(|context| self.poll_read(context, |socket, _| socket.status.touch())).await
         {
         }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.say_farewell();
     }
 }
 
@@ -350,7 +507,7 @@ fn count(sent: usize) {
 }
 
 /// The slices without their first `sent` bytes.
-fn skip(slices: [&[u8]; 3], mut sent: usize) -> [&[u8]; 3] {
+pub(crate) fn skip(slices: [&[u8]; 3], mut sent: usize) -> [&[u8]; 3] {
     slices.map(|slice| {
         let skipped = sent.min(slice.len());
         sent -= skipped;

@@ -6,11 +6,12 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use appliance_front::Front;
+use appliance_front::{Front, Tickets};
 use appliance_gateway::{Answering, Gateway, GatewayError, Incomplete, News, Request};
 use appliance_project::Sources;
+use appliance_project::tickets::TicketSecret;
 use bytes::Bytes;
 use http_body::Frame;
 use tempfile::TempDir;
@@ -79,7 +80,8 @@ fn serve(dir: &TempDir) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let listeners = vec![(project.sites[0].listen[0], listener)];
-    let front = Front::new(&project, Nobody, || ());
+    let tickets = Tickets::new(TicketSecret::new(SystemTime::now()).unwrap());
+    let front = Front::new(&project, Nobody, &tickets, || ()).unwrap();
     let never = std::future::pending();
     tokio::spawn(appliance_front::serve(
         front,

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -59,16 +60,44 @@ pub struct Request {
     pub peer: SocketAddr,
     /// Where it connected to.
     pub local: SocketAddr,
-    /// Whether it used TLS, as far as a trusted proxy says.
+    /// Whether it used TLS: with us, or as far as a trusted proxy says.
     pub is_https: bool,
     /// Who has given the right password to the front, if it asks for one.
     pub user: Option<Box<str>>,
+    /// The connection's TLS, if it is ours.
+    pub tls: Option<Arc<Tls>>,
     /// How long the application may take; none: as long as any.
     pub timeout: Option<Duration>,
     /// When all of it was here.
     pub came: Instant,
     /// Unique to this request within the server; in every log line about it.
     pub id: RequestId,
+}
+
+/// A connection's TLS, as applications want to know it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// `TLSv1.3`.
+    pub protocol: &'static str,
+    /// The cipher suite, by OpenSSL's name.
+    pub cipher: &'static str,
+    /// The host that the client named in its handshake.
+    pub server_name: Option<Box<str>>,
+    /// The client's, if it has shown one. It is good: a handshake with a bad one fails.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A client's certificate.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Its subject's distinguished name (RFC 4514): `CN=Ada,O=Analytical Engines`.
+    pub subject: String,
+    /// Its issuer's.
+    pub issuer: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// All of it, in PEM.
+    pub pem: String,
 }
 
 /// What a request is called.

@@ -20,6 +20,7 @@ mod server;
 mod site;
 mod sites;
 mod template;
+mod tls;
 mod url_path;
 mod whole;
 

@@ -4,7 +4,7 @@
 use figment::value::{Dict, Value};
 
 use crate::key_path::KeyPath;
-use crate::keys::{Default, HOOKS, PYTHON, ROUTE, SERVER, SITE, Section};
+use crate::keys::{Default, HOOKS, PYTHON, ROUTE, SERVER, SITE, Section, TLS};
 use crate::toml::{self, index_of};
 
 /// The defaults under the table `written`.
@@ -38,6 +38,9 @@ fn of(section: &Section) -> Dict {
 
 fn of_site(site: &Value) -> Value {
     let mut defaults = of(&SITE);
+    if site.find_ref("tls").is_some() {
+        defaults.insert("tls".to_owned(), of(&TLS).into());
+    }
     if let Some(Value::Dict(_, routes)) = site.find_ref("routes") {
         let files = routes
             .iter()

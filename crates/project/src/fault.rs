@@ -1,11 +1,13 @@
 //! Everything that can be wrong with a project, as data; `Display` writes the sentence.
 
 mod rule;
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use crate::fault::tls::TlsFault;
 use crate::key_path::KeyPath;
 use crate::network::{Network, NetworkProblem};
 
@@ -157,6 +159,8 @@ pub(crate) enum Fault {
     },
     /// `proxy_protocol` without `server.trusted_proxies`.
     NobodyTrusted,
+    /// Its certificate, key, or what is said of `https://` addresses.
+    Tls(TlsFault),
     /// A site without a route.
     NoRoutes { key: KeyPath },
 
@@ -253,8 +257,10 @@ pub(crate) enum AddressProblem {
     Name,
     /// A path of a Unix socket.
     Unix,
-    /// nginx's `80 ssl`, `80 default_server`.
+    /// nginx's `80 default_server`.
     Parameters,
+    /// nginx's `443 ssl`.
+    Ssl,
     /// nginx's `*:80`.
     Star,
     /// A port beyond 65535, or something else.

@@ -69,6 +69,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::HostName { found, problem } => return host(found, *problem),
         Fault::Network { found, problem, .. } => return network(found, *problem),
         Fault::Rule { problem, .. } => return problem.help(),
+        Fault::Tls(fault) => return fault.help(),
         Fault::TrustsAll { .. } => "name the proxies' own addresses or networks".into(),
         Fault::NobodyTrusted => {
             "add the proxies' addresses to `[server]`: `trusted_proxies = [\"10.0.0.0/8\"]`".into()
@@ -119,18 +120,30 @@ fn module(found: &str, problem: ModuleProblem) -> Option<String> {
 
 fn address(found: &str, problem: AddressProblem) -> Option<String> {
     let help = match problem {
-        AddressProblem::NoPort if found.contains(':') && !found.starts_with('[') => {
+        AddressProblem::NoPort
+            if found.contains(':') && !found.starts_with('[') && !found.contains("://") =>
+        {
             format!("write \"[{found}]:80\"")
         }
+        AddressProblem::NoPort if found.starts_with("https://") => {
+            format!("write \"{found}:443\"")
+        }
         AddressProblem::NoPort => format!("write \"{found}:80\""),
+        AddressProblem::Name if found.starts_with("https://") => {
+            "write an address, such as \"https://:443\"; names are for `server_name`".into()
+        }
         AddressProblem::Name => "write its address, such as \"127.0.0.1:8080\"".into(),
         AddressProblem::Unix => "write an address, such as \"127.0.0.1:8080\"".into(),
         AddressProblem::Parameters if found.ends_with(" proxy_protocol") => {
             "`proxy_protocol = true` is a key of its own".into()
         }
         AddressProblem::Parameters => {
-            "TLS and other parameters do not exist yet; the first site of an address is its default"
-                .into()
+            "such parameters do not exist; the first site of an address is its default".into()
+        }
+        AddressProblem::Ssl => {
+            let bare = found.split(' ').next().unwrap_or_default();
+            let colon = if bare.contains(':') { "" } else { ":" };
+            format!("write \"https://{colon}{bare}\"")
         }
         AddressProblem::Star => format!("write \"{}\"", found.replacen('*', "0.0.0.0", 1)),
         AddressProblem::Form => "for example `8080`, \"127.0.0.1:8080\" or \"[::]:8080\"".into(),

@@ -255,13 +255,14 @@ pub(crate) static SITE: Section = Section {
     header: "[[site]]",
     about: "What is served where. At least one.",
     keys: &[
-        key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, or a list of them. Port 0 takes a free one.")
+        key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, or a list of them. `\"https://:443\"` and `\"https://[::]:443\"` speak TLS. Port 0 takes a free one.")
             .nginx(&["listen"])
             .uwsgi(&["http", "http-socket", "socket"]),
         key("server_name", Kind::TextOrList, Default::Toml("[]"), "Host names, without port. None: any name. The first site of an address also answers names nobody has.")
             .nginx(&["server_name"]),
         key("proxy_protocol", Kind::Flag, Default::Toml("false"), "Whether connections begin with a header of the PROXY protocol, version 1 or 2, which says who the client is. They are taken from `trusted_proxies` alone, and from those without a header not at all. Sites of one address have to agree.")
             .uwsgi(&["enable-proxy-protocol", "http-enable-proxy-protocol"]),
+        key("tls", Kind::Table, Default::Said("none; required by an `https://` address"), "See `[site.tls]`."),
         key("body_limit", Kind::Size(0, TB), Default::Toml("\"20MB\""), "The largest request body; a larger one is answered 413, before it is read when its length was announced. Routes may have their own. Files need no body: one that comes with such a request is dropped.")
             .nginx(&["client_max_body_size"])
             .uwsgi(&["limit-post"]),
@@ -288,6 +289,31 @@ pub(crate) static SITE: Section = Section {
             .nginx(&["limit_req", "limit_req_zone"]),
         key("routes", Kind::Routes, Default::Required, "Who answers which paths. At least one route.")
             .nginx(&["location"]),
+    ],
+};
+
+/// `[site.tls]`.
+pub(crate) static TLS: Section = Section {
+    header: "[site.tls]",
+    about: "Certificate, key and rules of a site's `https://` addresses. Sites of one address each have their own: the name that a client asks for decides. Files are read when the project is, by whoever starts the server: workers need no right to read them. A reload reads them anew.",
+    keys: &[
+        key("certificate", Kind::Path, Default::Required, "The site's certificate, followed by those of the intermediate authorities, in PEM: `fullchain.pem`. That it has expired, or does not cover a `server_name`, is a warning.")
+            .nginx(&["ssl_certificate"]),
+        key("key", Kind::Path, Default::Required, "The certificate's private key, in PEM, without a password.")
+            .nginx(&["ssl_certificate_key"]),
+        key("minimum_version", Kind::Choice(&["1.2", "1.3"]), Default::Toml("\"1.2\""), "The oldest version of TLS that is spoken. Older ones than 1.2 are not; cipher suites are those of Mozilla's intermediate recommendation.")
+            .nginx(&["ssl_protocols"]),
+        key("reject_unknown_names", Kind::Flag, Default::Toml("false"), "Whether handshakes for a name that no site of the address has are refused. Otherwise the address's default site presents its certificate. Where it is not the default, it has no effect.")
+            .nginx(&["ssl_reject_handshake"]),
+        key("redirect_to_https", Kind::Flag, Default::Said("`true` where the site has plain addresses as well"), "Whether requests at the site's plain addresses are redirected: by 301, by 308 if they are neither GET nor HEAD. Not those of which a trusted proxy says that they came by HTTPS."),
+        key("https_port", Kind::Count(1, 65535, false), Default::Said("that of the site's first `https://` address"), "The port that clients are redirected to, if it is another one from outside."),
+        key("hsts", Kind::Duration(0, 315_360_000_000), Default::Said("none"), "How long browsers are to come by HTTPS alone: `Strict-Transport-Security`, on all responses over TLS that have none of their own. `\"1y\"` once it works; `\"0s\"` takes it back."),
+        key("hsts_subdomains", Kind::Flag, Default::Toml("false"), "Whether that holds below the site's names as well."),
+        key("hsts_preload", Kind::Flag, Default::Toml("false"), "Whether browsers may ship with the site in their list: see hstspreload.org. Needs `hsts` of a year or more and `hsts_subdomains`."),
+        key("client_certificate", Kind::Choice(&["off", "optional", "required"]), Default::Said("`\"required\"` with `client_ca`, or else `\"off\"`"), "Whether clients are asked for a certificate. One that is shown must be good in either case. The application finds it in `SSL_CLIENT_VERIFY`, `SSL_CLIENT_S_DN` and further variables.")
+            .nginx(&["ssl_verify_client"]),
+        key("client_ca", Kind::Path, Default::Said("none; required where clients are asked"), "The certificates, in PEM, of the authorities that vouch for clients.")
+            .nginx(&["ssl_client_certificate", "ssl_trusted_certificate"]),
     ],
 };
 
@@ -359,7 +385,8 @@ pub(crate) static RATE_LIMIT: Section = Section {
 };
 
 /// The tables with keys of their own, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 6] = [&SERVER, &PYTHON, &HOOKS, &SITE, &ROUTE, &RATE_LIMIT];
+pub(crate) static SECTIONS: [&Section; 7] =
+    [&SERVER, &PYTHON, &HOOKS, &SITE, &TLS, &ROUTE, &RATE_LIMIT];
 
 impl Section {
     /// The key of this name.

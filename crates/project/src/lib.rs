@@ -13,6 +13,7 @@
 //! This crate knows no other crate of the workspace: neither HTTP nor Python nor processes.
 
 mod alias;
+pub mod certificate;
 mod check;
 mod defaults;
 mod fault;
@@ -30,6 +31,7 @@ mod sentence;
 mod show;
 #[cfg(test)]
 mod tests;
+pub mod tickets;
 mod toml;
 mod units;
 pub mod wire;

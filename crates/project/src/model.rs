@@ -14,6 +14,9 @@ mod path_pattern;
 
 pub use answer::{Piece, Redirect, Respond, Template};
 pub use path_pattern::PathPattern;
+mod tls;
+
+pub use tls::{ClientCertificates, Hsts, HttpsRedirect, Tls, TlsVersion};
 
 /// A checked project: nothing in it can be out of range or missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -227,9 +230,14 @@ pub struct Site {
     /// `listen`: addresses, at least one. A bare port means every IPv4 address; `[::]` every
     /// IPv6 address and no IPv4 one (`IPV6_V6ONLY`), so that both may stand side by side.
     pub listen: Vec<SocketAddr>,
+    /// Those of `listen` that are written with `https://`: connections begin with TLS. The same
+    /// for all sites of an address; none without `tls`.
+    pub https: Vec<SocketAddr>,
     /// `server_name`: lower-case host names without port. Empty: any name. The first site of a
     /// listener also answers names nobody has.
     pub server_name: Vec<String>,
+    /// `tls`: certificate, key and rules.
+    pub tls: Option<Tls>,
     /// `proxy_protocol`: each connection begins with a header of the PROXY protocol. The same
     /// for all sites of an address; never without `trusted_proxies`.
     pub proxy_protocol: bool,

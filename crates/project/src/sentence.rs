@@ -192,6 +192,7 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 !here
             )
         }
+        Fault::Tls(fault) => write!(f, "{fault}"),
         Fault::NobodyTrusted => f.write_str(
             "`proxy_protocol` needs `server.trusted_proxies`: who may say who the client is",
         ),
@@ -347,7 +348,9 @@ fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::
         AddressProblem::NoPort => write!(f, "address `{found}` has no port"),
         AddressProblem::Name => write!(f, "`listen` needs an address, found the name `{found}`"),
         AddressProblem::Unix => write!(f, "`listen` takes no Unix sockets yet, found `{found}`"),
-        AddressProblem::Parameters => write!(f, "`listen` takes an address alone, found `{found}`"),
+        AddressProblem::Parameters | AddressProblem::Ssl => {
+            write!(f, "`listen` takes an address alone, found `{found}`")
+        }
         AddressProblem::Star | AddressProblem::Form => {
             write!(
                 f,

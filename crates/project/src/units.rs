@@ -23,7 +23,14 @@ const SIZES: [(&str, u64); 13] = [
 ];
 
 /// Units of durations and their milliseconds, longest first: the order they are written in.
-const DURATIONS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+const DURATIONS: [(&str, u64); 6] = [
+    ("y", 31_536_000_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
 
 /// Bytes of `"64KB"`, `"20 MB"`, `"1g"`, `"65535"`; none if it is not a size.
 pub(crate) fn parse_size(text: &str) -> Option<u64> {
@@ -143,6 +150,8 @@ mod tests {
             ("2m", 120_000),
             ("1h", 3_600_000),
             ("1m30s", 90_000),
+            ("1y", 31_536_000_000),
+            ("1d12h", 129_600_000),
         ] {
             assert_eq!(
                 parse_duration(text),

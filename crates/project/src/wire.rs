@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 use serde::{Deserialize, Serialize};
 
 use crate::Project;
+use crate::tickets::TicketSecret;
 
 /// Everything a worker needs to know, handed over as JSON in an inherited descriptor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -15,6 +16,8 @@ pub struct WorkerSpec {
     pub slot: usize,
     /// The project, checked.
     pub project: Project,
+    /// The secret of session tickets, the same for all workers.
+    pub tickets: TicketSecret,
     /// The slot's own sockets (bound, SO_REUSEPORT, non-blocking; listening when it is told to
     /// serve).
     pub listeners: Vec<Listener>,

@@ -9,8 +9,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
+use appliance_project::tickets::TicketSecret;
 use appliance_project::{Loaded, Project, Setting};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +105,7 @@ impl Generation {
                 project: loaded.project,
                 python,
                 library: Arc::new(library),
+                tickets: Arc::new(Mutex::new(TicketSecret::new(SystemTime::now())?)),
                 environment,
             },
         })
@@ -133,6 +136,7 @@ impl Generation {
                 project: own.project,
                 python: own.python,
                 library: Arc::new(library),
+                tickets: Arc::new(Mutex::new(TicketSecret::new(SystemTime::now())?)),
                 environment: own.environment,
             },
         })
@@ -156,6 +160,7 @@ impl Generation {
                 project: loaded.project,
                 python,
                 library: Arc::clone(&self.launcher.library),
+                tickets: Arc::clone(&self.launcher.tickets),
                 environment,
             },
         })
@@ -163,6 +168,13 @@ impl Generation {
 
     pub(crate) fn project(&self) -> &Project {
         &self.launcher.project
+    }
+
+    /// Where clients speak TLS, with the ports that were picked.
+    pub(crate) fn https(&self) -> Vec<SocketAddr> {
+        let sites = &self.project().sites;
+        self.listeners
+            .addresses_where(|address| sites.iter().any(|site| site.https.contains(&address)))
     }
 
     pub(crate) fn slots(&self) -> usize {

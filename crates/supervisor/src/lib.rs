@@ -85,6 +85,8 @@ pub struct Started<'a> {
     pub project: &'a Project,
     /// Where clients connect to; port 0 replaced by the port that was picked.
     pub addresses: Vec<SocketAddr>,
+    /// Those of them that speak TLS.
+    pub https: Vec<SocketAddr>,
     /// `3.11.7 (CPython)`; none when this process is about to become the worker.
     pub python: Option<String>,
     /// Resident memory of the largest worker, in MB; none likewise.
@@ -181,6 +183,7 @@ async fn become_worker(
     on_start(&Started {
         project: generation.project(),
         addresses: generation.listeners.addresses(),
+        https: generation.https(),
         python: None,
         worker_memory_mb: None,
         interpreter: generation.launcher.python.clone(),

@@ -253,6 +253,11 @@ impl Listeners {
 
     /// Where clients connect to, with the ports that were picked.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses_where(|_| true)
+    }
+
+    /// The same, of some of the addresses in project.toml.
+    pub(crate) fn addresses_where(&self, wanted: impl Fn(SocketAddr) -> bool) -> Vec<SocketAddr> {
         let picked = |lanes: &Lanes| {
             let mut address = lanes.address;
             if let Some(Ok(port)) = lanes.sockets.first().map(|socket| port(socket)) {
@@ -260,7 +265,8 @@ impl Listeners {
             }
             address
         };
-        self.addresses.iter().map(picked).collect()
+        let lanes = self.addresses.iter().filter(|lanes| wanted(lanes.address));
+        lanes.map(picked).collect()
     }
 }
 

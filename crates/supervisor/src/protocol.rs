@@ -75,6 +75,9 @@ pub struct Status {
     pub python: String,
     /// Where clients connect to.
     pub addresses: Vec<SocketAddr>,
+    /// Those of them that speak TLS.
+    #[serde(default)]
+    pub https: Vec<SocketAddr>,
     /// In the order of their slots.
     pub workers: Vec<WorkerStatus>,
     /// How often a worker was replaced, by reason.

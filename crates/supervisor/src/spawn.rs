@@ -7,10 +7,12 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use appliance_figures::Page;
 use appliance_project::Project;
+use appliance_project::tickets::{self, TicketSecret};
 use appliance_project::wire::WorkerSpec;
 
 use crate::confine::Confines;
@@ -53,6 +55,8 @@ pub(crate) struct Launcher {
     /// The interpreter to execute.
     pub(crate) python: PathBuf,
     pub(crate) library: Arc<Library>,
+    /// Shared by the generations: a reload lets sessions be resumed.
+    pub(crate) tickets: Arc<Mutex<TicketSecret>>,
     /// Variables added to the supervisor's own.
     pub(crate) environment: Environment,
 }
@@ -93,6 +97,13 @@ impl Launcher {
         self.command(Role::Slot(0), listeners, None)
     }
 
+    /// The secret of the period before this one: the oldest whose tickets are still taken.
+    fn current_tickets(&self) -> TicketSecret {
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        tickets.advance(tickets::period(SystemTime::now()).saturating_sub(1));
+        tickets.clone()
+    }
+
     fn command(
         &self,
         role: Role,
@@ -125,6 +136,7 @@ impl Launcher {
         let spec = WorkerSpec {
             slot: role.number(),
             project,
+            tickets: self.current_tickets(),
             listeners: own,
             others,
             control,

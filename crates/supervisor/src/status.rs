@@ -24,6 +24,7 @@ impl Status {
             uptime: began.elapsed().as_secs_f64(),
             python: String::new(),
             addresses: Vec::new(),
+            https: Vec::new(),
             workers: Vec::new(),
             replaced: Default::default(),
             last_failure: None,

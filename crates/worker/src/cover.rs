@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use appliance_bridge::Pool;
-use appliance_front::Front;
+use appliance_front::{Front, Tickets};
 use appliance_project::Project;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 pub(crate) struct Covers {
     project: Project,
     pool: Arc<Pool>,
+    tickets: Arc<Tickets>,
     grace: Duration,
     /// By slot.
     others: HashMap<usize, Vec<(SocketAddr, TcpListener)>>,
@@ -35,6 +36,7 @@ impl Covers {
     pub(crate) fn new(
         project: &Project,
         pool: &Arc<Pool>,
+        tickets: &Arc<Tickets>,
         others: Vec<(usize, SocketAddr, TcpListener)>,
     ) -> Covers {
         let mut by_slot: HashMap<usize, Vec<_>> = HashMap::new();
@@ -44,6 +46,7 @@ impl Covers {
         Covers {
             project: project.clone(),
             pool: Arc::clone(pool),
+            tickets: Arc::clone(tickets),
             grace: project.server.stop_timeout,
             others: by_slot,
             running: HashMap::new(),
@@ -82,7 +85,11 @@ impl Covers {
         };
         let listeners: Vec<_> = self.others.get(&slot)?.iter().filter_map(clone).collect();
         let pool = Arc::clone(&self.pool);
-        let front = Front::new(&self.project, pool, crate::memory::give_back);
+        let front = Front::new(&self.project, pool, &self.tickets, crate::memory::give_back);
+        // The worker's own front has been made of the same.
+        let front = front
+            .inspect_err(|error| tracing::error!(%error, slot, "cannot serve in its place"))
+            .ok()?;
         let grace = self.grace;
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {

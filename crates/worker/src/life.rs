@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use appliance_bridge::Pool;
-use appliance_front::Front;
+use appliance_front::{Front, Tickets};
 use appliance_project::Project;
 use appliance_project::wire::FromWorker;
 use pyo3::prelude::*;
@@ -66,6 +66,7 @@ fn start_and_serve(
     let Assignment {
         slot,
         project,
+        tickets,
         listeners,
         others,
         figures,
@@ -120,8 +121,10 @@ fn start_and_serve(
     py.detach(|| {
         let grace = project.server.stop_timeout;
         let (outbox, watched) = (pool.outbox(), Arc::clone(&pool));
-        let mut covers = Covers::new(&project, &pool, others);
-        let front = Front::new(&project, pool, crate::memory::give_back);
+        let tickets = Tickets::new(tickets);
+        let mut covers = Covers::new(&project, &pool, &tickets, others);
+        let front = Front::new(&project, pool, &tickets, crate::memory::give_back)
+            .map_err(|error| Failure::new("site.tls", error.to_string()))?;
         let served = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });

@@ -7,12 +7,14 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use appliance_project::Project;
+use appliance_project::tickets::TicketSecret;
 use appliance_project::wire::WorkerSpec;
 
 /// What this worker is to do.
 pub(crate) struct Assignment {
     pub(crate) slot: usize,
     pub(crate) project: Project,
+    pub(crate) tickets: TicketSecret,
     pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
     /// Those of other slots, with the slot.
     pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
@@ -28,6 +30,7 @@ impl Assignment {
         Ok(Assignment {
             slot: spec.slot,
             project: spec.project,
+            tickets: spec.tickets,
             listeners: spec
                 .listeners
                 .iter()

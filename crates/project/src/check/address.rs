@@ -4,8 +4,25 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::fault::AddressProblem;
 
+/// An address, and whether connections to it begin with TLS: `https://:443`.
+pub(super) fn parse(text: &str) -> Result<(SocketAddr, bool), AddressProblem> {
+    let (rest, is_https) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return Ok((bare(text)?, false)),
+    };
+    // What a name or a path behind it means is said of the whole.
+    match bare(rest) {
+        Ok(address) => Ok((address, is_https)),
+        Err(AddressProblem::NoPort) => Err(AddressProblem::NoPort),
+        Err(AddressProblem::Name) => Err(AddressProblem::Name),
+        Err(AddressProblem::Star) => Err(AddressProblem::Star),
+        Err(_) => Err(AddressProblem::Form),
+    }
+}
+
 /// `8080` and `:8080` are every IPv4 address, as in nginx.
-pub(super) fn parse(text: &str) -> Result<SocketAddr, AddressProblem> {
+fn bare(text: &str) -> Result<SocketAddr, AddressProblem> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
@@ -25,6 +42,7 @@ fn problem(text: &str) -> AddressProblem {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     match text.split_once(':') {
         _ if text.starts_with("unix:") || text.starts_with('/') => AddressProblem::Unix,
+        _ if text.contains(' ') && text.split(' ').any(|word| word == "ssl") => AddressProblem::Ssl,
         _ if text.contains(' ') => AddressProblem::Parameters,
         _ if bare.parse::<IpAddr>().is_ok() => AddressProblem::NoPort,
         Some(("*", port)) if is_number(port) => AddressProblem::Star,
@@ -48,16 +66,21 @@ mod tests {
         for (text, address) in [
             ("8080", "0.0.0.0:8080"),
             (":8080", "0.0.0.0:8080"),
+            ("http://:80", "0.0.0.0:80"),
             ("0", "0.0.0.0:0"),
             ("127.0.0.1:0", "127.0.0.1:0"),
             ("[::]:80", "[::]:80"),
             ("[::1]:443", "[::1]:443"),
         ] {
             assert_eq!(
-                parse(text).map(|a| a.to_string()),
-                Ok(address.to_owned()),
+                parse(text).map(|(a, is_https)| (a.to_string(), is_https)),
+                Ok((address.to_owned(), false)),
                 "{text}"
             );
+        }
+        for text in ["https://:443", "https://0.0.0.0:443", "https://443"] {
+            let every = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443));
+            assert_eq!(parse(text), Ok((every, true)), "{text}");
         }
     }
 
@@ -71,6 +94,10 @@ mod tests {
             ("localhost", AddressProblem::Name),
             ("*:80", AddressProblem::Star),
             ("80 default_server", AddressProblem::Parameters),
+            ("443 ssl http2", AddressProblem::Ssl),
+            ("https://0.0.0.0", AddressProblem::NoPort),
+            ("https://example.com", AddressProblem::Name),
+            ("https://:443/", AddressProblem::Form),
             ("unix:/run/a.sock", AddressProblem::Unix),
             ("/run/a.sock", AddressProblem::Unix),
             ("65536", AddressProblem::Form),

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 
 use figment::value::Value;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, TlsFault};
 use crate::model::Site;
 use crate::reader::{Entry, Table};
 
 use super::Check;
 use super::address;
+use super::application::optional;
 use super::host_name;
 use super::server::print_list;
+use super::tls::Around;
 
 impl Check<'_, '_> {
     pub(super) fn site(&mut self, table: &Table<'_>, value: &Value) -> Option<Site> {
@@ -19,6 +21,21 @@ impl Check<'_, '_> {
             .required(table, value, "listen")
             .and_then(|entry| self.listen(&entry));
         let server_name = self.server_name(table);
+        let (listen, https) = match listen {
+            Some((listen, https)) => (Some(listen), https),
+            None => (None, Vec::new()),
+        };
+        let tls = optional(table, "tls", || {
+            let around = Around {
+                listen: listen.as_deref()?,
+                https: &https,
+                names: server_name.as_deref().unwrap_or_default(),
+            };
+            self.tls(table, &around)
+        });
+        if table.entry("tls").is_none() {
+            self.needs_tls(table, &https);
+        }
         let proxy_protocol = self.reader.flag(table, "proxy_protocol");
         let body_limit = self.reader.size(table, "body_limit");
         let body_timeout = self.reader.duration(table, "body_timeout");
@@ -31,6 +48,8 @@ impl Check<'_, '_> {
         });
         Some(Site {
             listen: listen?,
+            https,
+            tls: tls?,
             server_name: server_name?,
             proxy_protocol: proxy_protocol?,
             body_limit_bytes: body_limit?,
@@ -55,7 +74,17 @@ impl Check<'_, '_> {
         entry
     }
 
-    fn listen(&mut self, entry: &Entry<'_>) -> Option<Vec<SocketAddr>> {
+    /// Without a certificate nobody speaks TLS.
+    fn needs_tls(&mut self, table: &Table<'_>, https: &[SocketAddr]) {
+        if let (Some(address), Some(listen)) = (https.first(), table.entry("listen")) {
+            let entry = self.element(&listen, *address);
+            let fault = TlsFault::NoTls { address: *address };
+            self.reader.fault_at(Fault::Tls(fault), &entry);
+        }
+    }
+
+    /// The addresses, and those of them that speak TLS.
+    fn listen(&mut self, entry: &Entry<'_>) -> Option<(Vec<SocketAddr>, Vec<SocketAddr>)> {
         let entries = match entry.value {
             Value::Array(..) => self.reader.elements(entry),
             _ => vec![entry.clone()],
@@ -70,24 +99,31 @@ impl Check<'_, '_> {
             );
             return None;
         }
-        let mut addresses: Vec<SocketAddr> = Vec::new();
+        let (mut addresses, mut https) = (Vec::<SocketAddr>::new(), Vec::new());
+        let mut printed = Vec::new();
         let count = entries.len();
         for element in entries {
             match self.address(entry, &element) {
-                Some(address) if addresses.contains(&address) => {
+                Some((address, _)) if addresses.contains(&address) => {
                     self.reader
                         .fault_at(Fault::AddressTwice { address }, &element);
                 }
-                Some(address) => addresses.push(address),
+                Some((address, is_https)) => {
+                    addresses.push(address);
+                    https.extend(is_https.then_some(address));
+                    let scheme = if is_https { "https://" } else { "" };
+                    printed.push(format!("{scheme}{address}"));
+                }
                 None => {}
             }
         }
-        let printed: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-        (addresses.len() == count)
-            .then(|| self.reader.accept(entry, print_list(&printed), addresses))
+        (addresses.len() == count).then(|| {
+            self.reader
+                .accept(entry, print_list(&printed), (addresses, https))
+        })
     }
 
-    fn address(&mut self, list: &Entry<'_>, entry: &Entry<'_>) -> Option<SocketAddr> {
+    fn address(&mut self, list: &Entry<'_>, entry: &Entry<'_>) -> Option<(SocketAddr, bool)> {
         let text = match entry.value {
             Value::String(_, text) => text.clone(),
             Value::Num(..) if entry.value.to_i128().is_some() => entry

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use figment::value::Value;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, TlsFault};
 use crate::key_path::KeyPath;
 use crate::model::{Server, Site};
 use crate::reader::{Entry, Table, whole};
@@ -49,7 +49,7 @@ impl Check<'_, '_> {
     }
 
     /// The element of the list which says `address`, for a caret under it alone.
-    fn element<'d>(&self, listen: &Entry<'d>, address: SocketAddr) -> Entry<'d> {
+    pub(super) fn element<'d>(&self, listen: &Entry<'d>, address: SocketAddr) -> Entry<'d> {
         let says = |entry: &Entry<'_>| {
             let text = match entry.value {
                 Value::String(_, text) => text.clone(),
@@ -57,7 +57,7 @@ impl Check<'_, '_> {
                     .map(|port| port.to_string())
                     .unwrap_or_default(),
             };
-            super::address::parse(&text) == Ok(address)
+            super::address::parse(&text).is_ok_and(|(parsed, _)| parsed == address)
         };
         let elements = self.reader.elements(listen);
         elements
@@ -105,7 +105,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Whether the PROXY protocol is spoken is settled before a site is known.
+    /// Whether TLS and the PROXY protocol are spoken is settled before a site is known.
     fn same_protocol(
         &mut self,
         site: &Site,
@@ -113,6 +113,16 @@ impl Check<'_, '_> {
         address: SocketAddr,
         listen: Option<Entry<'_>>,
     ) {
+        let here = site.https.contains(&address);
+        if let (true, Some(listen)) = (here != earlier.https.contains(&address), &listen) {
+            let fault = TlsFault::Differs {
+                address,
+                here,
+                other,
+            };
+            let entry = self.element(listen, address);
+            self.reader.fault_at(Fault::Tls(fault), &entry);
+        }
         let here = site.proxy_protocol;
         if let (true, Some(listen)) = (here != earlier.proxy_protocol, listen) {
             let fault = Fault::ProxyProtocolDiffers {

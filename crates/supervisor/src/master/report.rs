@@ -22,6 +22,7 @@ impl Master {
             generation: self.generation.number,
             python: self.python.clone(),
             addresses: self.generation.listeners.addresses(),
+            https: self.generation.https(),
             workers,
             replaced: self.replaced.clone(),
             last_failure: self.last_failure.clone(),
