@@ -28,6 +28,10 @@ conformance *ARGS:
 fuzz *ARGS:
     tests/fuzz/run {{ ARGS }}
 
+# Everything at once, for hours: requests counted, memory, descriptors and threads flat
+soak SECONDS="7200":
+    APPLIANCE_TEST_SOAK={{ SECONDS }} cargo test -p appliance --test soak -- --nocapture
+
 # The demo, as the README's first command runs it
 run:
     cargo run --release -- serve config/demo/project.toml
