@@ -195,3 +195,104 @@ fn fixed_answers_have_status_and_text() {
     let icon = server.get("/favicon.ico");
     assert_eq!((icon.status, icon.header("content-length")), (204, None));
 }
+
+#[test]
+fn a_file_answers_if_it_is_there_and_the_application_otherwise() {
+    let server =
+        site(r#""/" = { files = "dist", wsgi = true, index = "none.html", body_limit = "4B" }"#);
+    assert_eq!(server.get("/a.txt").text(), "text");
+    assert_eq!(server.get("/a.txt").header("etag").map(|_| ()), Some(()));
+    for path in [
+        "/", "/b.txt", "/img", "/img/", "/.hidden", "/a%2Fb", "/a.txt/",
+    ] {
+        let response = server.get(path);
+        assert!(
+            response.text().ends_with(&format!("|{path}")),
+            "{path}: {}",
+            response.text()
+        );
+    }
+    let post = |body: &str| {
+        let mut connection = server.connect();
+        let len = body.len();
+        connection.send(format!(
+            "POST /a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n{body}"
+        ));
+        connection.response()
+    };
+    assert_eq!(post("abc").text(), "|/a.txt||/a.txt");
+    assert_eq!(post("abcde").status, 413);
+}
+
+#[test]
+fn pages_need_no_extension_where_it_is_named() {
+    let sites = "[[site]]\nlisten = [\"127.0.0.1:0\"]\n[site.routes]\n\
+                 \"/\" = { files = \"out\", extensions = \".html\" }\n";
+    let server = Project::with_sites(APPLICATION, "", sites)
+        .file("out/index.html", "home")
+        .file("out/about.html", "about")
+        .file("out/about/team.html", "team")
+        .file("out/posts/index.html", "posts")
+        .file("out/both.html", "page")
+        .file("out/both/index.html", "folder")
+        .start();
+    for (path, status, body) in [
+        ("/", 200, "home"),
+        ("/about", 200, "about"),
+        ("/about.html", 200, "about"),
+        ("/about/team", 200, "team"),
+        ("/posts/", 200, "posts"),
+        ("/posts", 301, ""),
+        ("/both", 200, "page"),
+        ("/both/", 200, "folder"),
+        ("/none", 404, "404 Not Found\n"),
+        ("/about/", 404, "404 Not Found\n"),
+    ] {
+        // Twice: from the disk and from memory.
+        for _ in 0..2 {
+            let response = server.get(path);
+            assert_eq!((response.status, response.text()), (status, body), "{path}");
+        }
+    }
+}
+
+#[test]
+fn sites_are_told_apart_by_name_wildcard_and_default() {
+    let site = |names: &str, more: &str, body: &str| {
+        format!(
+            "[[site]]\nlisten = [\"127.0.0.1:0\"]\nserver_name = {names}\n{more}\n\
+             routes.\"/\" = {{ respond = \"{body}\" }}\n"
+        )
+    };
+    let sites = [
+        site("[\"shop.example\"]", "", "exact"),
+        site("[\"*.example\"]", "", "end"),
+        site("[\"*.deep.example\"]", "", "longer end"),
+        site("[\"www.*\"]", "", "beginning"),
+        site("[\"www.shop.*\"]", "", "longer beginning"),
+        site("[\".dotted.test\"]", "", "dotted"),
+        site("[\"other.test\"]", "default = true", "default"),
+    ];
+    let server = Project::with_sites(APPLICATION, "", &sites.concat()).start();
+    for (host, body) in [
+        ("shop.example", "exact"),
+        ("SHOP.example.:80", "exact"),
+        ("a.example", "end"),
+        ("a.b.Example", "end"),
+        ("a.deep.example", "longer end"),
+        ("deep.example", "end"),
+        ("www.example", "end"),
+        ("www.test", "beginning"),
+        ("www.shop.test", "longer beginning"),
+        ("dotted.test", "dotted"),
+        ("a.b.dotted.test", "dotted"),
+        ("xdotted.test", "default"),
+        ("example", "default"),
+        ("[::1]", "default"),
+        ("other.test", "default"),
+    ] {
+        let mut connection = server.connect();
+        connection.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(connection.response().text(), body, "{host}");
+    }
+}

@@ -161,6 +161,9 @@ fn shown_folder(files: &Files, started: &Started<'_>) -> String {
     let root = base
         .and_then(|base| files.root.strip_prefix(base).ok())
         .unwrap_or(&files.root);
+    if files.then_wsgi {
+        return format!("{}  {DIM}else the application{DIM:#}", root.display());
+    }
     match &files.fallback {
         Some(fallback) => format!("{}  {DIM}else {fallback}{DIM:#}", root.display()),
         None => root.display().to_string(),

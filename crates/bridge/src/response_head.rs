@@ -119,8 +119,18 @@ fn add_field(head: &mut ResponseHead, field: &Bound<'_, PyAny>) -> PyResult<()> 
         return Ok(());
     }
     head.dated |= is("date");
+    head.hands_over |= hands_over(name);
     head.fields.add(name, &value);
     Ok(())
+}
+
+/// Whether this is a field by which an application hands over to the server.
+fn hands_over(name: &str) -> bool {
+    let begins = |known: &str| {
+        let start = name.get(..known.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(known))
+    };
+    begins("x-") && (begins("x-accel-") || name.eq_ignore_ascii_case("x-sendfile"))
 }
 
 /// RFC 9110 §8.6: 1*DIGIT, so no sign, which `parse` would take.

@@ -255,8 +255,8 @@ impl<G: Gateway> Connection<G> {
                 };
                 return match body {
                     Ok(body) => {
-                        self.call(client, (head, body), bounds.request_timeout, manner)
-                            .await
+                        let timeout = bounds.request_timeout;
+                        self.call(client, site, (head, body), timeout, manner).await
                     }
                     Err(BodyError::Left) => After::Close,
                     Err(error) => self.last_words(body_failed(&head, &error), manner).await,
@@ -279,14 +279,15 @@ impl<G: Gateway> Connection<G> {
     async fn call(
         &mut self,
         client: Client,
+        site: &Arc<Site>,
         received: (Head, RequestBody),
         timeout: Option<Duration>,
         manner: Manner<'_>,
     ) -> After {
         let from = (self.origin, client, self.socket.secured());
         let (front, sites) = (&self.front, &self.sites);
-        let (request, asked) =
-            request::for_application(front, sites, from, received, timeout, manner.visit);
+        let (request, mut asked) =
+            request::for_application(front, sites, site, from, received, timeout, manner.visit);
         let mut reply = pin!(self.front.gateway.call(request));
         loop {
             let news = poll_fn(|context| match reply.as_mut().poll_news(context) {
@@ -300,7 +301,7 @@ impl<G: Gateway> Connection<G> {
                         return After::Close;
                     }
                 }
-                Some(Ok(News::Reply(reply))) => return self.relay(reply, &asked, manner).await,
+                Some(Ok(News::Reply(reply))) => return self.relay(reply, &mut asked, manner).await,
                 Some(Err(error)) => {
                     let response = request::no_reply(&self.front, error, &asked);
                     return self.send(response, manner).await;
@@ -321,13 +322,13 @@ impl<G: Gateway> Connection<G> {
     async fn relay(
         &mut self,
         reply: Reply<G::Body>,
-        asked: &Asked,
+        asked: &mut Asked,
         mut manner: Manner<'_>,
     ) -> After {
         if let Some(account) = &mut self.account {
             account.timing = Some(reply.timing);
         }
-        let (head, stream) = match request::outcome(reply, asked) {
+        let (head, stream) = match request::outcome(reply, asked).await {
             Outcome::Whole(response) => return self.send(response, manner).await,
             Outcome::Stream(head, stream) => (head, stream),
         };

@@ -64,6 +64,7 @@ impl Folder {
         let source = Source {
             root: files.root.clone(),
             exact: exact.then(|| parse(last, last.is_empty()).unwrap_or_default()),
+            extensions: files.extensions.clone(),
             index: files.index.clone(),
             immutable: files.immutable,
         };
@@ -101,6 +102,18 @@ impl Folder {
         }
         let result = self.answer(head, path_below).await;
         result.unwrap_or_else(|error| failure(head, path_below, &error))
+    }
+
+    /// The same, but none where no file answers.
+    pub(crate) async fn reply_if_there(&self, head: &Head, path_below: &str) -> Option<Response> {
+        let is_folder = names_folder(head, path_below);
+        let below = match Below::parse(path_below, is_folder) {
+            Ok(below) => below,
+            Err(PathError::Malformed) => return Some(error(head, StatusCode::BAD_REQUEST)),
+            Err(PathError::Hidden | PathError::NoFile) => return None,
+        };
+        let found = self.serve(head, &below).await;
+        found.unwrap_or_else(|error| Some(failure(head, path_below, &error)))
     }
 
     async fn answer(&self, head: &Head, path_below: &str) -> io::Result<Response> {

@@ -77,7 +77,9 @@ impl Listener {
         };
         match site.routes.find(&path) {
             Match::Route(route, prefix) => match &route.handler {
-                Handler::Files(folder) => Found::Files(folder, path[prefix..].to_owned()),
+                Handler::Files(folder) | Handler::FilesThenWsgi(folder, _) => {
+                    Found::Files(folder, path[prefix..].to_owned())
+                }
                 Handler::Wsgi(bounds) => Found::Application(bounds.body_limit_bytes),
                 Handler::Redirect(_, place) | Handler::Rewrite(place) => {
                     Found::Elsewhere(place.expand(head, &path).ok())

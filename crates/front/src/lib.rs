@@ -13,6 +13,7 @@
 //!    whoever that is: they may refuse the request, and have the last word about the response.
 //! 5. [`files`] answers; or [`request_body`] receives the body and the gateway calls the
 //!    application, with what [`request`] gives it.
+//!    The application may hand over to a file after all ([`hand_off`]).
 //! 6. [`send`]: the response becomes bytes; files leave by `sendfile`.
 
 mod account;
@@ -26,6 +27,7 @@ pub mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hand_off;
 pub mod proxies;
 pub mod proxy_protocol;
 mod request;

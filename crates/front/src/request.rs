@@ -15,9 +15,10 @@ use appliance_message::{Head, Name, ResponseHead};
 use crate::clock;
 use crate::error_page::Form;
 use crate::file_reply::{self, Part};
+use crate::hand_off::{self, Pending};
 use crate::proxies::Scheme;
 use crate::request_id;
-use crate::respond::{Answer, Origin, decide, find, gateway_failed, rewrite};
+use crate::respond::{Answer, Found, Origin, decide, file_first, find, gateway_failed, rewrite};
 use crate::response::{FilePart, Response};
 use crate::rules::Visit;
 use crate::serve::Front;
@@ -75,19 +76,30 @@ pub(crate) async fn answer<'a, G: Gateway>(
     {
         return (Answer::Ready(response), None);
     }
-    let found = match rewrite(site, head).and_then(|()| find(site, head)) {
+    let found = match rewrite(site, head).and_then(|inside| find(site, head, inside)) {
         Ok(found) => found,
         Err(refused) => return (Answer::Ready(refused), None),
     };
     let Some(rules) = found.rules else {
-        return (decide(front, &found, head), None);
+        return (decided(front, &found, head).await, None);
     };
     let (visit, admitted) = rules.admit(head, client.address.ip()).await;
     let answer = match admitted {
-        Ok(()) => decide(front, &found, head),
+        Ok(()) => decided(front, &found, head).await,
         Err(refused) => Answer::Ready(refused),
     };
     (answer, Some(visit))
+}
+
+async fn decided<'a, G: Gateway>(
+    front: &Front<G>,
+    found: &Found<'a, '_>,
+    head: &Head,
+) -> Answer<'a> {
+    match file_first(front, found, head).await {
+        Some(response) => Answer::Ready(response),
+        None => decide(front, found, head),
+    }
 }
 
 /// What its request has to say about the application's response: kept, since the head goes to the
@@ -97,6 +109,8 @@ pub(crate) struct Asked {
     form: Form,
     part: Option<Box<Part>>,
     id: RequestId,
+    /// None where the application has nothing to hand over to.
+    pending: Option<Box<Pending>>,
 }
 
 /// The request as the application is to have it: without what only a trusted proxy may say, and
@@ -104,6 +118,7 @@ pub(crate) struct Asked {
 pub(crate) fn for_application<G>(
     front: &Front<G>,
     sites: &Sites,
+    site: &Arc<Site>,
     (origin, client, secured): (Origin, Client, Option<&Secured>),
     (mut head, body): (Head, RequestBody),
     timeout: Option<Duration>,
@@ -123,6 +138,7 @@ pub(crate) fn for_application<G>(
         form,
         part,
         id: id.clone(),
+        pending: Pending::new(&head, site),
     };
     let request = Request {
         id,
@@ -147,7 +163,14 @@ pub(crate) enum Outcome<B> {
 }
 
 /// What is sent for a reply.
-pub(crate) fn outcome<B>(reply: Reply<B>, asked: &Asked) -> Outcome<B> {
+pub(crate) async fn outcome<B>(mut reply: Reply<B>, asked: &mut Asked) -> Outcome<B> {
+    if reply.head.hands_over {
+        let pending = asked.pending.take();
+        let handed = Box::pin(hand_off::answer(&mut reply.head, pending, asked.form)).await;
+        if let Some(response) = handed {
+            return Outcome::Whole(response);
+        }
+    }
     match reply.body {
         ReplyBody::Stream(stream) => Outcome::Stream(reply.head, stream),
         ReplyBody::File { file, offset, len } => {

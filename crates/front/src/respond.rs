@@ -47,20 +47,20 @@ pub(crate) enum Answer<'a> {
 const MOST_REWRITES: usize = 10;
 
 /// Takes a request through the site's `rewrite` routes, of which most sites have none. An error is
-/// the answer to one that does not come out of them.
-pub(crate) fn rewrite(site: &Site, head: &mut Head) -> Result<(), Response> {
+/// the answer to one that does not come out of them. Whether it was in one.
+pub(crate) fn rewrite(site: &Site, head: &mut Head) -> Result<bool, Response> {
     if !site.routes.has_rewrites || matches!(head.form, Target::Asterisk | Target::Authority) {
-        return Ok(());
+        return Ok(false);
     }
-    for _ in 0..=MOST_REWRITES {
+    for turn in 0..=MOST_REWRITES {
         let Ok(path) = request_path::normalize(head.path()) else {
             return Err(refuse(StatusCode::BAD_REQUEST, head));
         };
         let Match::Route(route, _) = site.routes.find(&path) else {
-            return Ok(());
+            return Ok(turn > 0);
         };
         let Handler::Rewrite(place) = &route.handler else {
-            return Ok(());
+            return Ok(turn > 0);
         };
         let target = place
             .expand(head, &path)
@@ -94,7 +94,12 @@ pub(crate) struct Found<'a, 'h> {
 }
 
 /// Finds the route of a request; an error is the answer to one that cannot have any.
-pub(crate) fn find<'a, 'h>(site: &'a Site, head: &'h Head) -> Result<Found<'a, 'h>, Response> {
+/// `inside` says that it was not the client who asked for this path.
+pub(crate) fn find<'a, 'h>(
+    site: &'a Site,
+    head: &'h Head,
+    inside: bool,
+) -> Result<Found<'a, 'h>, Response> {
     if head.method == Method::CONNECT {
         return Err(refuse(StatusCode::NOT_IMPLEMENTED, head));
     }
@@ -104,7 +109,10 @@ pub(crate) fn find<'a, 'h>(site: &'a Site, head: &'h Head) -> Result<Found<'a, '
     let Ok(path) = request_path::normalize(head.path()) else {
         return Err(refuse(StatusCode::BAD_REQUEST, head));
     };
-    let matched = site.routes.find(&path);
+    let matched = match site.routes.find(&path) {
+        Match::Route(route, _) if route.is_internal && !inside => Match::Nothing,
+        matched => matched,
+    };
     let rules = match &matched {
         Match::Route(route, _) => &route.rules,
         Match::AddSlash | Match::Nothing => &site.rules,
@@ -136,6 +144,11 @@ pub(crate) fn decide<'a, G: Gateway>(
                 None => Answer::Files(folder, below.to_owned()),
             }
         }
+        Handler::FilesThenWsgi(..) if head.method == Method::TRACE => {
+            Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
+        }
+        // `file_first` has found none.
+        Handler::FilesThenWsgi(_, bounds) => Answer::Application(*bounds),
         // An echo gives scripts the fields that they must not see, whatever the application says.
         Handler::Wsgi(_) if head.method == Method::TRACE => {
             Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
@@ -146,6 +159,32 @@ pub(crate) fn decide<'a, G: Gateway>(
         // `rewrite` has led on, or has answered.
         Handler::Rewrite(_) => Answer::Ready(refuse(StatusCode::INTERNAL_SERVER_ERROR, head)),
     }
+}
+
+/// The file that answers where the application does so otherwise, if there is one.
+pub(crate) async fn file_first<G: Gateway>(
+    front: &Front<G>,
+    found: &Found<'_, '_>,
+    head: &Head,
+) -> Option<Response> {
+    let Match::Route(route, prefix) = found.matched else {
+        return None;
+    };
+    let Handler::FilesThenWsgi(folder, _) = &route.handler else {
+        return None;
+    };
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return None;
+    }
+    let below = &found.path[prefix..];
+    let response = match folder.reply_at_once(head, below) {
+        Some(response) => Some(response),
+        None => Box::pin(folder.reply_if_there(head, below)).await,
+    };
+    if response.is_some() {
+        front.gateway.stay_awake();
+    }
+    response
 }
 
 /// How long it may be kept is said by its status: 301 and 308 until further notice.

@@ -24,6 +24,8 @@ pub(crate) struct Routes {
     expressions: Vec<(Expression, Route)>,
     /// Whether there are any of these, for which a path must be looked up more than once.
     pub(crate) has_rewrites: bool,
+    /// Whether there are any, to which the application may hand over.
+    pub(crate) has_internal: bool,
 }
 
 #[derive(Debug)]
@@ -40,12 +42,16 @@ pub(crate) struct Route {
     pub(crate) handler: Handler,
     /// What holds whoever answers; none, if nothing does.
     pub(crate) rules: Option<Arc<Rules>>,
+    /// Not there for requests from outside.
+    pub(crate) is_internal: bool,
 }
 
 /// Who answers.
 #[derive(Debug)]
 pub(crate) enum Handler {
     Files(Arc<Folder>),
+    /// Files, and the application where there is none.
+    FilesThenWsgi(Arc<Folder>, Bounds),
     Wsgi(Bounds),
     Redirect(StatusCode, Box<Place>),
     Rewrite(Box<Place>),
@@ -77,6 +83,7 @@ impl Routes {
             prefixes: Vec::new(),
             expressions: Vec::new(),
             has_rewrites: false,
+            has_internal: routes.iter().any(|route| route.internal),
         };
         for written in routes {
             let expression = match &written.pattern {
@@ -86,7 +93,11 @@ impl Routes {
             let handler = handler(written, expression.as_ref(), cache);
             all.has_rewrites |= matches!(handler, Handler::Rewrite(_));
             let rules = Rules::new(&written.rules);
-            let route = Route { handler, rules };
+            let route = Route {
+                handler,
+                rules,
+                is_internal: written.internal,
+            };
             match (&written.pattern, expression) {
                 (Pattern::Exact(path), _) => drop(all.exact.insert(as_sent(path), route)),
                 (Pattern::Prefix(path), _) => all.prefixes.push(Prefix::new(path, false, route)),
@@ -163,16 +174,20 @@ fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<
         Pattern::Expression(_) => ("", false),
     };
     let place = |template| Box::new(Place::new(template, &as_sent(path), expression.cloned()));
+    let bounds = Bounds {
+        body_limit_bytes: written.body_limit_bytes,
+        request_timeout: written.request_timeout,
+    };
     let status = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
     match &written.target {
         Target::Files(files) => {
             let folder = Folder::new(files, path, is_exact, Arc::clone(cache));
-            Handler::Files(Arc::new(folder))
+            match files.then_wsgi {
+                true => Handler::FilesThenWsgi(Arc::new(folder), bounds),
+                false => Handler::Files(Arc::new(folder)),
+            }
         }
-        Target::Wsgi => Handler::Wsgi(Bounds {
-            body_limit_bytes: written.body_limit_bytes,
-            request_timeout: written.request_timeout,
-        }),
+        Target::Wsgi => Handler::Wsgi(bounds),
         Target::Redirect(redirect) => {
             Handler::Redirect(status(redirect.status), place(&redirect.to))
         }
@@ -202,6 +217,7 @@ mod tests {
                 target: Target::Wsgi,
                 body_limit_bytes: 0,
                 request_timeout: None,
+                internal: false,
                 rules: model::Rules::default(),
             })
             .collect();

@@ -10,6 +10,7 @@ use http::Version;
 
 use crate::connections::ticks;
 use crate::files::Cache;
+use crate::hand_off::SendfileRoots;
 use crate::route::Routes;
 use crate::rules::Rules;
 use crate::tls::{SiteTls, Tickets, TlsError};
@@ -18,6 +19,7 @@ use crate::tls::{SiteTls, Tickets, TlsError};
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) routes: Routes,
+    pub(crate) sendfile: SendfileRoots,
     /// What holds where no route answers.
     pub(crate) rules: Option<Arc<Rules>>,
     /// What holds for TLS; none for a site without.
@@ -32,7 +34,11 @@ pub(crate) struct Site {
 #[derive(Debug)]
 pub(crate) struct Sites {
     by_name: HashMap<String, Arc<Site>>,
-    /// Answers names nobody has: the first in the file.
+    /// `*.example.com`, as `.example.com`.
+    by_end: HashMap<String, Arc<Site>>,
+    /// `www.*`, as `www.`.
+    by_beginning: HashMap<String, Arc<Site>>,
+    /// Answers names nobody has: the one that says so, that has no names, or is the first.
     default: Arc<Site>,
     /// Whether connections begin with a header of the PROXY protocol.
     pub(crate) proxy_protocol: bool,
@@ -59,6 +65,7 @@ impl Sites {
             };
             let site = Arc::new(Site {
                 routes: Routes::new(&written.routes, cache),
+                sendfile: SendfileRoots::new(&written.sendfile_roots, cache),
                 rules: Rules::new(&written.rules),
                 tls,
                 body_ticks: ticks(written.body_timeout),
@@ -67,14 +74,16 @@ impl Sites {
             for address in &written.listen {
                 let sites = listeners.entry(*address).or_insert_with(|| Sites {
                     by_name: HashMap::new(),
+                    by_end: HashMap::new(),
+                    by_beginning: HashMap::new(),
                     default: Arc::clone(&site),
                     proxy_protocol: written.proxy_protocol,
                     is_tls: written.https.contains(address),
                 });
                 for name in &written.server_name {
-                    sites.by_name.insert(name.clone(), Arc::clone(&site));
+                    sites.add(name, &site);
                 }
-                if written.server_name.is_empty() {
+                if written.default || written.server_name.is_empty() {
                     sites.default = Arc::clone(&site);
                 }
             }
@@ -87,7 +96,10 @@ impl Sites {
 
     /// All of them, some more than once.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Site>> {
-        std::iter::once(&self.default).chain(self.by_name.values())
+        let wild = self.by_end.values().chain(self.by_beginning.values());
+        std::iter::once(&self.default)
+            .chain(self.by_name.values())
+            .chain(wild)
     }
 
     /// Answers names nobody has.
@@ -98,9 +110,38 @@ impl Sites {
     /// The site that has this name.
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Site>> {
         match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            true => self.by_name.get(name.to_ascii_lowercase().as_str()),
-            false => self.by_name.get(name),
+            true => self.named_in_lower_case(&name.to_ascii_lowercase()),
+            false => self.named_in_lower_case(name),
         }
+    }
+
+    fn add(&mut self, name: &str, site: &Arc<Site>) {
+        let (names, name) = match (name.strip_prefix('*'), name.strip_suffix('*')) {
+            (Some(end), _) => (&mut self.by_end, end),
+            (None, Some(beginning)) => (&mut self.by_beginning, beginning),
+            (None, None) => (&mut self.by_name, name),
+        };
+        names.insert(name.to_owned(), Arc::clone(site));
+    }
+
+    /// As nginx does: the exact name, the longest end, the longest beginning.
+    fn named_in_lower_case(&self, name: &str) -> Option<&Arc<Site>> {
+        if let Some(site) = self.by_name.get(name) {
+            return Some(site);
+        }
+        // The dots of an address separate no labels.
+        if self.has_no_wildcards() || name.starts_with('[') {
+            return None;
+        }
+        let dots = || name.match_indices('.').map(|(at, _)| at);
+        let mut ends = dots().filter(|at| *at > 0).map(|at| &name[at..]);
+        let mut beginnings = dots().rev().map(|at| &name[..=at]);
+        ends.find_map(|end| self.by_end.get(end))
+            .or_else(|| beginnings.find_map(|beginning| self.by_beginning.get(beginning)))
+    }
+
+    fn has_no_wildcards(&self) -> bool {
+        self.by_end.is_empty() && self.by_beginning.is_empty()
     }
 
     /// The site for a request.
@@ -115,7 +156,8 @@ impl Sites {
             Target::Authority => field,
             _ => head.host().map(without_port).transpose()?,
         };
-        let Some(name) = name.filter(|_| !self.by_name.is_empty()) else {
+        let Some(name) = name.filter(|_| !self.by_name.is_empty() || !self.has_no_wildcards())
+        else {
             return Ok(&self.default);
         };
         Ok(self.named(name).unwrap_or(&self.default))

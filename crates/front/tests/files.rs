@@ -98,6 +98,8 @@ fn settings(root: &Path, fallback: Option<&str>) -> Files {
     Files {
         root: root.to_owned(),
         fallback: fallback.map(str::to_owned),
+        extensions: Vec::new(),
+        then_wsgi: false,
         index: vec!["index.html".to_owned()],
         immutable: Immutable::Hashed,
     }

@@ -94,6 +94,9 @@ pub struct ResponseHead {
     pub length: Option<u64>,
     /// There is a Date among the fields.
     pub dated: bool,
+    /// There is a field by which an application hands over to the server (`X-Accel-…`,
+    /// `X-Sendfile`): to be taken out before the response is sent.
+    pub hands_over: bool,
 }
 
 impl ResponseHead {
@@ -105,6 +108,7 @@ impl ResponseHead {
             fields: Fields::default(),
             length: None,
             dated: false,
+            hands_over: false,
         }
     }
 }

@@ -151,6 +151,12 @@ pub(crate) enum Fault {
     },
     /// Two sites of one address have no name.
     TwoUnnamed { address: SocketAddr, other: usize },
+    /// Two sites of one address would answer names nobody has; whether by `default` both.
+    TwoDefaults {
+        address: SocketAddr,
+        other: usize,
+        both: bool,
+    },
     /// Two sites of one address, one of which expects the PROXY protocol.
     ProxyProtocolDiffers {
         address: SocketAddr,
@@ -206,6 +212,14 @@ pub(crate) enum Fault {
     ExactWithFallback,
     /// Not a path inside the folder.
     Fallback { found: String, problem: PathProblem },
+    /// `fallback` where the application answers what no file does.
+    FallbackBesideWsgi,
+    /// A key beside `rewrite`.
+    BesideRewrite { key: &'static str },
+    /// `extensions`: not the end of a file's name.
+    Extension { found: String },
+    /// The folder holds another one with the route's path, as nginx's `root` would.
+    LooksLikeRoot { route: String, inner: PathBuf },
     /// Not a file name.
     IndexName { found: String },
 }

@@ -85,6 +85,13 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::NoTarget { .. } => {
             "write `{ files = \"dist\" }`, `{ wsgi = true }`, `{ redirect = \"/new\" }`, `{ rewrite = \"/new\" }` or `{ respond = 204 }`".into()
         }
+        Fault::RespondRedirects { status: 444 } => {
+            "connections are not closed without an answer; 421 says that a host is not served here".into()
+        }
+        Fault::LooksLikeRoot { inner, .. } => format!(
+            "nginx's `root` would add it; if that is meant, write `files = {}`",
+            quoted(&inner.display().to_string())
+        ),
         Fault::RouteLoop { routes } => {
             let again = routes.last().filter(|again| again.starts_with('/'))?;
             format!("\"= {again}\" answers `{again}` alone, not what is below it")
@@ -182,7 +189,9 @@ fn clash(address: SocketAddr, other: SocketAddr) -> String {
 fn host(found: &str, problem: HostProblem) -> Option<String> {
     let help = match problem {
         HostProblem::Any => "leave out `server_name` to answer any name".into(),
-        HostProblem::Wildcard => "list the names, or leave out `server_name` to answer any".into(),
+        HostProblem::Wildcard => {
+            "\"*.example.com\" is every name below it, \".example.com\" that one too, \"www.*\" every name that begins so".into()
+        }
         HostProblem::Regex => "list the names".into(),
         HostProblem::Port => format!("write \"{}\"", found.split(':').next().unwrap_or_default()),
         HostProblem::Url => {

@@ -258,8 +258,11 @@ pub(crate) static SITE: Section = Section {
         key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, or a list of them. `\"https://:443\"` and `\"https://[::]:443\"` speak TLS. Port 0 takes a free one.")
             .nginx(&["listen"])
             .uwsgi(&["http", "http-socket", "socket"]),
-        key("server_name", Kind::TextOrList, Default::Toml("[]"), "Host names, without port. None: any name. The first site of an address also answers names nobody has.")
+        key("server_name", Kind::TextOrList, Default::Toml("[]"), "Host names, without port. None: any name. `\"*.example.com\"` is every name below it, `\".example.com\"` that one too, `\"www.*\"` every name that begins so. An exact name wins, then the longest end, then the longest beginning.")
             .nginx(&["server_name"]),
+        key("default", Kind::Flag, Default::Toml("false"), "Whether this site of its addresses answers names nobody has. Else it is the one without names or, if all have some, the first in the file.")
+            .nginx(&["default_server"]),
+        key("sendfile_roots", Kind::TextOrList, Default::Toml("[]"), "Folders whose files the application may hand over by `X-Sendfile`. For `X-Accel-Redirect` there are `internal` routes."),
         key("proxy_protocol", Kind::Flag, Default::Toml("false"), "Whether connections begin with a header of the PROXY protocol, version 1 or 2, which says who the client is. They are taken from `trusted_proxies` alone, and from those without a header not at all. Sites of one address have to agree.")
             .uwsgi(&["enable-proxy-protocol", "http-enable-proxy-protocol"]),
         key("tls", Kind::Table, Default::Said("none; required by an `https://` address"), "See `[site.tls]`."),
@@ -334,18 +337,21 @@ pub(crate) static ROUTE: Section = Section {
             .uwsgi(&["static-map"]),
         key("fallback", Kind::Text, Default::Said("none: such a request is a 404"), "Answers page loads that match no file, for single-page fronts: a path inside the folder, such as `\"/index.html\"`. Scripts, styles and images that are missing stay a 404.")
             .nginx(&["try_files"]),
+        key("extensions", Kind::TextOrList, Default::Toml("[]"), "What is put behind a path that names no file: with `\".html\"`, `/about` is answered by `about.html`. Before the index of a folder of that name."),
         key("index", Kind::TextOrList, Default::Toml("[\"index.html\"]"), "File names tried for a folder.")
             .nginx(&["index"])
             .uwsgi(&["static-index"]),
         key("immutable", Kind::Choice(&["hashed", "all", "never"]), Default::Toml("\"hashed\""), "Which files may be cached for a year: those whose name carries a content hash, every file but HTML, or none.")
             .nginx(&["expires"])
             .uwsgi(&["static-expires"]),
-        key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers.")
+        key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers. Beside `files`: what no file answers.")
             .nginx(&["uwsgi_pass"]),
         key("redirect", Kind::Text, Default::Said("none"), "Sends the client elsewhere: to a path of this site or a whole URL. The query goes along, unless the target ends in `?`; what follows the route's prefix only where the target says `$rest`. `$1` or `$name` are groups of the route's expression; there are `$host`, `$uri`, `$request_uri` and `$args` as well, and `$$` for a dollar."),
         key("rewrite", Kind::Text, Default::Said("none"), "Goes on with another path, as if that had been asked for: routes are looked up anew. The same variables as in `redirect`. The application finds the new path in `PATH_INFO` and the sent one in `REQUEST_URI`."),
         key("respond", Kind::StatusOrText, Default::Said("none"), "The answer itself: a status, or a text."),
         key("status", Kind::Count(200, 599, false), Default::Said("302 for `redirect`, 200 for a text of `respond`"), "The status of the answer. Of a redirect: 301, 302, 303, 307 or 308; the last two keep the method."),
+        key("internal", Kind::Flag, Default::Toml("false"), "Whether the route is there only for `rewrite`s and for the application, which hands over to it by `X-Accel-Redirect`. From outside it is a 404.")
+            .nginx(&["internal"]),
         key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that the application takes below this route."),
         key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Said("`python.request_timeout`"), "How long the application may take below this route until it sends something."),
         key("methods", Kind::List, Default::Said("the site's `methods`"), "The methods that are answered; others get a 405."),

@@ -235,9 +235,18 @@ pub struct Site {
     pub https: Vec<SocketAddr>,
     /// `server_name`: lower-case host names without port. Empty: any name. The first site of a
     /// listener also answers names nobody has.
+    ///
+    /// `*.example.com` is every name below it, `www.*` every name that begins so; `.example.com`
+    /// has become the name itself and all below it. An exact name wins, then the longest end, then
+    /// the longest beginning.
     pub server_name: Vec<String>,
     /// `tls`: certificate, key and rules.
     pub tls: Option<Tls>,
+    /// `default`: answers names nobody has. One site of a listener at most, and none beside one
+    /// without names.
+    pub default: bool,
+    /// `sendfile_roots`: folders whose files the application may name in `X-Sendfile`.
+    pub sendfile_roots: Vec<PathBuf>,
     /// `proxy_protocol`: each connection begins with a header of the PROXY protocol. The same
     /// for all sites of an address; never without `trusted_proxies`.
     pub proxy_protocol: bool,
@@ -268,6 +277,9 @@ pub struct Route {
     pub body_limit_bytes: u64,
     /// `request_timeout` of the route, if it has its own. 1 s to 24 h.
     pub request_timeout: Option<Duration>,
+    /// `internal`: only for rewrites and the application's `X-Accel-Redirect`; from outside it is
+    /// not there.
+    pub internal: bool,
     /// What holds on the route whoever answers.
     pub rules: Rules,
 }
@@ -372,6 +384,10 @@ pub struct Files {
     /// `fallback`: answers navigations that match no file, as a path inside the folder:
     /// `/index.html`. Default: none, such a request is a 404.
     pub fallback: Option<String>,
+    /// `extensions`: what is put behind a path that names no file: `.html`. Default: nothing.
+    pub extensions: Vec<String>,
+    /// `wsgi` beside `files`: the application answers what no file does. Never with a fallback.
+    pub then_wsgi: bool,
     /// `index`: file names tried for a folder. Default `["index.html"]`.
     pub index: Vec<String>,
     /// `immutable`: which files may be cached for a year. Default [`Immutable::Hashed`].

@@ -181,6 +181,15 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "any name on `{address}` is already served by `site.{other}`"
             )
         }
+        Fault::TwoDefaults {
+            address,
+            other,
+            both: true,
+        } => write!(f, "`site.{other}` is the `default` of `{address}` already"),
+        Fault::TwoDefaults { address, other, .. } => write!(
+            f,
+            "`default` on `{address}`, where one of this site and `site.{other}` has no names and answers any"
+        ),
         Fault::ProxyProtocolDiffers {
             address,
             here,
@@ -265,6 +274,29 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         Fault::ExactWithFallback => f.write_str("`fallback` means nothing for one exact path"),
         Fault::Fallback { found, problem } => {
             write!(f, "`fallback` `{}` {}", printable(found), path(problem))
+        }
+        Fault::LooksLikeRoot { route, inner } => {
+            write!(
+                f,
+                "route `{route}` does not serve `{}`: its path is cut off before a file is looked for",
+                inner.display()
+            )
+        }
+        Fault::FallbackBesideWsgi => {
+            f.write_str("`fallback` beside `wsgi`: what no file answers is the application's")
+        }
+        Fault::BesideRewrite { key } => {
+            write!(
+                f,
+                "`{key}` beside `rewrite` means nothing: what holds is said by the route it leads to"
+            )
+        }
+        Fault::Extension { found } => {
+            write!(
+                f,
+                "`extensions` are ends of names such as \".html\", found `{}`",
+                printable(found)
+            )
         }
         Fault::IndexName { found } => {
             write!(
@@ -387,7 +419,10 @@ fn host(f: &mut Formatter<'_>, found: &str, problem: HostProblem) -> fmt::Result
     let found = printable(found);
     match problem {
         HostProblem::Any => write!(f, "`{found}` is not a host name"),
-        HostProblem::Wildcard => write!(f, "`server_name` takes no wildcards yet, found `{found}`"),
+        HostProblem::Wildcard => write!(
+            f,
+            "`{found}`: a `*` stands for whole parts of a name, at its beginning or its end"
+        ),
         HostProblem::Regex => write!(
             f,
             "`server_name` takes no regular expressions, found `{found}`"

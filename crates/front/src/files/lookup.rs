@@ -44,6 +44,8 @@ pub(super) struct Source {
     pub(super) root: PathBuf,
     /// For an exact route: the name in the folder that answers it.
     pub(super) exact: Option<Below>,
+    /// Ends put behind a path that names no file, in order.
+    pub(super) extensions: Vec<String>,
     /// Names tried for a folder, in order.
     pub(super) index: Vec<String>,
     /// Which files may be kept for a year.
@@ -165,7 +167,7 @@ impl Source {
         let found = absent_is(Found::Nothing, || {
             let (folder, below) = self.place(below, access)?;
             let root = Root::open(&folder, access)?;
-            let (name, stamp) = match resolve(&root, &below, &self.index)? {
+            let (name, stamp) = match resolve(&root, &below, self)? {
                 Resolved::File(name, stamp) => (name, stamp),
                 Resolved::Folder => return Ok(Found::Folder),
                 Resolved::Refused => return Ok(Found::Refused),
@@ -301,16 +303,29 @@ enum Resolved {
     Nothing,
 }
 
-fn resolve(root: &Root<'_>, below: &Below, index: &[String]) -> io::Result<Resolved> {
-    match kind(&root.file(below.name(), Purpose::Stat)?)? {
-        Kind::File(stamp) if !below.is_folder() => {
+fn resolve(root: &Root<'_>, below: &Below, source: &Source) -> io::Result<Resolved> {
+    let look = |name: &[u8]| absent_is(None, || kind(&root.file(name, Purpose::Stat)?).map(Some));
+    let found = look(below.name())?;
+    match found {
+        Some(Kind::File(stamp)) if !below.is_folder() => {
             return Ok(Resolved::File(below.name().to_vec(), stamp));
         }
-        Kind::File(_) => return Ok(Resolved::Nothing),
-        Kind::Other => return Ok(Resolved::Refused),
-        Kind::Folder => {}
+        Some(Kind::File(_)) => return Ok(Resolved::Nothing),
+        Some(Kind::Other) => return Ok(Resolved::Refused),
+        Some(Kind::Folder) | None => {}
     }
-    for file in index {
+    if !below.is_folder() && !below.name().is_empty() {
+        for extension in &source.extensions {
+            let name = [below.name(), extension.as_bytes()].concat();
+            if let Some(Kind::File(stamp)) = look(&name)? {
+                return Ok(Resolved::File(name, stamp));
+            }
+        }
+    }
+    if found.is_none() {
+        return Ok(Resolved::Nothing);
+    }
+    for file in &source.index {
         let name = join(below.name(), file);
         let found = absent_is(None, || kind(&root.file(&name, Purpose::Stat)?).map(Some))?;
         match found {

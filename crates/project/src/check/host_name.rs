@@ -4,13 +4,22 @@ use std::net::Ipv6Addr;
 
 use crate::fault::HostProblem;
 
-/// The name in lower case.
-pub(super) fn parse(text: &str) -> Result<String, HostProblem> {
+/// The name in lower case; of `.example.com`, the name and the wildcard below it.
+pub(super) fn parse(text: &str) -> Result<Vec<String>, HostProblem> {
     let name = text.to_ascii_lowercase();
-    if is_name(&name) || is_ipv6_literal(&name) {
-        return Ok(name);
+    if is_name(&name) || is_ipv6_literal(&name) || is_wildcard(&name) {
+        return Ok(vec![name]);
     }
-    Err(problem(&name))
+    match name.strip_prefix('.') {
+        Some(below) if is_name(below) => Ok(vec![below.to_owned(), format!("*.{below}")]),
+        _ => Err(problem(&name)),
+    }
+}
+
+/// `*.example.com` or `www.*`.
+fn is_wildcard(name: &str) -> bool {
+    let named = name.strip_prefix("*.").or_else(|| name.strip_suffix(".*"));
+    named.is_some_and(is_name)
 }
 
 /// Letters, digits and hyphens (RFC 1123 §2.1), and the underscore that service names of
@@ -36,7 +45,7 @@ fn is_ipv6_literal(name: &str) -> bool {
 
 fn problem(name: &str) -> HostProblem {
     match name.rsplit_once(':') {
-        _ if name == "_" || name.is_empty() => HostProblem::Any,
+        _ if matches!(name, "_" | "*" | "") => HostProblem::Any,
         _ if name.starts_with('~') => HostProblem::Regex,
         _ if name.contains("://") => HostProblem::Url,
         _ if name.contains('*') || name.starts_with('.') => HostProblem::Wildcard,
@@ -61,9 +70,17 @@ mod tests {
             ("127.0.0.1", "127.0.0.1"),
             ("[::1]", "[::1]"),
             ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("*.Example.com", "*.example.com"),
+            ("www.*", "www.*"),
         ] {
-            assert_eq!(parse(text), Ok(name.to_owned()), "{text}");
+            assert_eq!(parse(text), Ok(vec![name.to_owned()]), "{text}");
         }
+    }
+
+    #[test]
+    fn a_dot_in_front_is_the_name_and_all_below() {
+        let both = ["example.com", "*.example.com"].map(str::to_owned);
+        assert_eq!(parse(".example.com"), Ok(both.to_vec()));
     }
 
     #[test]
@@ -71,8 +88,10 @@ mod tests {
         let long = "a".repeat(64);
         for (text, problem) in [
             ("_", HostProblem::Any),
-            ("*.example.com", HostProblem::Wildcard),
-            (".example.com", HostProblem::Wildcard),
+            ("*example.com", HostProblem::Wildcard),
+            ("a.*.example.com", HostProblem::Wildcard),
+            ("*", HostProblem::Any),
+            ("*.*", HostProblem::Wildcard),
             ("~^www", HostProblem::Regex),
             ("example.com:80", HostProblem::Port),
             ("https://example.com/", HostProblem::Url),

@@ -90,9 +90,9 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Also no 206 and no 304, which answer to fields of the request.
+    /// Also no 206 and no 304, which answer to fields of the request, and not nginx's 444.
     fn no_redirect(&mut self, status: u16, key: &str, table: &Table<'_>) -> Option<u16> {
-        if !(300..400).contains(&status) && status != 206 {
+        if !(300..400).contains(&status) && status != 206 && status != 444 {
             return Some(status);
         }
         let entry = table.entry(key)?;

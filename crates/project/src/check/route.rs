@@ -21,7 +21,8 @@ use super::url_path;
 const TARGETS: [&str; 5] = ["files", "wsgi", "redirect", "rewrite", "respond"];
 
 /// Keys that mean something with some of them alone.
-const BELONGS: [(&str, &[&str]); 6] = [
+const BELONGS: [(&str, &[&str]); 7] = [
+    ("extensions", &["files"]),
     ("fallback", &["files"]),
     ("index", &["files"]),
     ("immutable", &["files"]),
@@ -35,6 +36,7 @@ struct Answer {
     target: Target,
     body_limit_bytes: u64,
     request_timeout: Option<Duration>,
+    internal: bool,
     rules: Rules,
 }
 
@@ -84,6 +86,7 @@ impl Check<'_, '_> {
                     target: answer.target,
                     body_limit_bytes: answer.body_limit_bytes,
                     request_timeout: answer.request_timeout,
+                    internal: answer.internal,
                     rules: answer.rules,
                 };
                 routes.push((key.clone(), route));
@@ -160,11 +163,16 @@ impl Check<'_, '_> {
         let request_timeout = optional(&table, "request_timeout", || {
             self.reader.duration(&table, "request_timeout")
         });
+        let internal = match table.entry("internal") {
+            None => Some(false),
+            Some(_) => self.reader.flag(&table, "internal"),
+        };
         let rules = self.rules(&table, Some(rules));
         Some(Answer {
             target: self.target(key, pattern, entry, &table)?,
             body_limit_bytes: body_limit?,
             request_timeout: request_timeout?,
+            internal: internal?,
             rules: rules?,
         })
     }
@@ -181,6 +189,8 @@ impl Check<'_, '_> {
             .into_iter()
             .filter(|name| table.entry(name).is_some());
         let (first, second) = (said.next(), said.next());
+        let then_wsgi = (first, second) == (Some("files"), Some("wsgi"));
+        let second = if then_wsgi { said.next() } else { second };
         if let (Some(first), Some(second)) = (first, second) {
             let fault = Fault::TwoTargets {
                 route,
@@ -194,13 +204,27 @@ impl Check<'_, '_> {
             let is_known = table.dict.keys().all(|key| ROUTE.key(key).is_some());
             return is_known.then(|| self.wrong(Fault::NoTarget { route }, entry))?;
         };
+        if target == "rewrite" {
+            self.nothing_but_rewrite(table);
+        }
+        let belongs =
+            |targets: &[&str]| targets.contains(&target) || then_wsgi && targets.contains(&"wsgi");
         for (key, targets) in BELONGS {
-            if let Some(entry) = table.entry(key).filter(|_| !targets.contains(&target)) {
+            if let Some(entry) = table.entry(key).filter(|_| !belongs(targets)) {
                 self.wrong::<()>(Fault::BelongsTo { key, targets }, &entry);
             }
         }
         match target {
-            "files" => self.files(table, key.starts_with('=')).map(Target::Files),
+            "files" => {
+                let is_wsgi = !then_wsgi || self.wsgi(table, route).is_some();
+                let files = self.files(table, key.starts_with('='), then_wsgi);
+                if let (Some(Pattern::Prefix(path) | Pattern::FirmPrefix(path)), Some(files)) =
+                    (pattern, &files)
+                {
+                    self.meant_as_root(path, files, table);
+                }
+                files.filter(|_| is_wsgi).map(Target::Files)
+            }
             "wsgi" => self.wsgi(table, route),
             "redirect" => self.redirect(table, pattern).map(Target::Redirect),
             "rewrite" => self
@@ -227,22 +251,59 @@ impl Check<'_, '_> {
         }
     }
 
-    fn files(&mut self, table: &Table<'_>, exact: bool) -> Option<Files> {
+    /// The rules that hold are those of the route where a rewrite ends: its own would protect
+    /// nothing.
+    fn nothing_but_rewrite(&mut self, table: &Table<'_>) {
+        for key in ROUTE.keys {
+            let targets = BELONGS.iter().find(|(name, _)| *name == key.name);
+            if let Some(entry) = table.entry(key.name).filter(|_| targets.is_none())
+                && key.name != "rewrite"
+            {
+                self.wrong::<()>(Fault::BesideRewrite { key: key.name }, &entry);
+            }
+        }
+    }
+
+    fn files(&mut self, table: &Table<'_>, exact: bool, then_wsgi: bool) -> Option<Files> {
         let (root, entry) = self.path(table, "files")?;
         let there = self.root_is_there(&root, exact, &entry);
         let fallback = match table.entry("fallback") {
             None => Some(None),
             Some(_) => self.fallback(table, &root, exact).map(Some),
         };
+        if let Some(entry) = table.entry("fallback").filter(|_| then_wsgi) {
+            self.wrong::<()>(Fault::FallbackBesideWsgi, &entry);
+        }
+        let extensions = match table.entry("extensions") {
+            None => Some(Vec::new()),
+            Some(_) => self.extensions(table),
+        };
         let index = self.index(table);
         let immutable = self.reader.choice(table, "immutable");
         let files = Files {
             root,
             fallback: fallback?,
+            extensions: extensions?,
+            then_wsgi,
             index: index?,
             immutable: cached(immutable?),
         };
         there.then_some(files)
+    }
+
+    /// Whether the folder looks like nginx's `root`, which holds another one with the route's path.
+    fn meant_as_root(&mut self, route: &str, files: &Files, table: &Table<'_>) {
+        let below = route.trim_matches('/');
+        let inner = files.root.join(below);
+        if !below.is_empty()
+            && inner.is_dir()
+            && let Some(entry) = table.entry("files")
+        {
+            let place = self.reader.value_place(&entry);
+            let (route, inner) = (route.to_owned(), inner);
+            self.reader
+                .warn(Fault::LooksLikeRoot { route, inner }, place);
+        }
     }
 
     /// A folder; for an exact route the file itself will do.
@@ -303,6 +364,22 @@ impl Check<'_, '_> {
             }
         }
         Some(self.reader.accept(&entry, quoted(&text), text))
+    }
+
+    fn extensions(&mut self, table: &Table<'_>) -> Option<Vec<String>> {
+        let texts = self.reader.list(table, "extensions")?;
+        let mut names = Vec::new();
+        for (text, entry) in texts {
+            let rest = text.strip_prefix('.').unwrap_or_default();
+            if rest.is_empty() || rest.contains('/') {
+                self.reader
+                    .fault_at(Fault::Extension { found: text }, &entry);
+                return None;
+            }
+            names.push(text);
+        }
+        let entry = table.entry("extensions")?;
+        Some(self.reader.accept(&entry, print_list(&names), names))
     }
 
     fn index(&mut self, table: &Table<'_>) -> Option<Vec<String>> {

@@ -1,6 +1,7 @@
 //! One `[[site]]`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use figment::value::Value;
 
@@ -12,6 +13,7 @@ use super::Check;
 use super::address;
 use super::application::optional;
 use super::host_name;
+use super::paths::absolute;
 use super::server::print_list;
 use super::tls::Around;
 
@@ -36,6 +38,8 @@ impl Check<'_, '_> {
         if table.entry("tls").is_none() {
             self.needs_tls(table, &https);
         }
+        let default = self.reader.flag(table, "default");
+        let sendfile_roots = self.sendfile_roots(table);
         let proxy_protocol = self.reader.flag(table, "proxy_protocol");
         let body_limit = self.reader.size(table, "body_limit");
         let body_timeout = self.reader.duration(table, "body_timeout");
@@ -51,6 +55,8 @@ impl Check<'_, '_> {
             https,
             tls: tls?,
             server_name: server_name?,
+            default: default?,
+            sendfile_roots: sendfile_roots?,
             proxy_protocol: proxy_protocol?,
             body_limit_bytes: body_limit?,
             body_timeout: body_timeout?,
@@ -152,15 +158,36 @@ impl Check<'_, '_> {
         }
     }
 
+    fn sendfile_roots(&mut self, table: &Table<'_>) -> Option<Vec<PathBuf>> {
+        let texts = self.reader.list(table, "sendfile_roots")?;
+        let (mut roots, count) = (Vec::new(), texts.len());
+        for (text, entry) in texts {
+            let root = absolute(&self.folder, &text);
+            roots.extend(self.must_be_folder(root, &entry));
+        }
+        let printed: Vec<String> = roots
+            .iter()
+            .map(|root| root.display().to_string())
+            .collect();
+        let entry = table.entry("sendfile_roots")?;
+        (roots.len() == count).then(|| self.reader.accept(&entry, print_list(&printed), roots))
+    }
+
     fn server_name(&mut self, table: &Table<'_>) -> Option<Vec<String>> {
         let texts = self.reader.list(table, "server_name")?;
-        let (mut names, count) = (Vec::<String>::new(), texts.len());
+        let (mut names, mut count) = (Vec::<String>::new(), texts.len());
         for (text, entry) in texts {
             match host_name::parse(&text) {
-                Ok(name) if names.contains(&name) => {
-                    self.reader.fault_at(Fault::HostNameTwice { name }, &entry);
-                }
-                Ok(name) => names.push(name),
+                Ok(parsed) => match parsed.iter().find(|name| names.contains(name)) {
+                    Some(name) => {
+                        let name = name.clone();
+                        self.reader.fault_at(Fault::HostNameTwice { name }, &entry);
+                    }
+                    None => {
+                        count += parsed.len() - 1;
+                        names.extend(parsed);
+                    }
+                },
                 Err(problem) => self.reader.fault_at(
                     Fault::HostName {
                         found: text,

@@ -79,6 +79,20 @@ impl Check<'_, '_> {
             self.reader
                 .fault_at(Fault::TwoUnnamed { address, other }, &entry);
         }
+        let is_any = |site: &Site| site.default || site.server_name.is_empty();
+        let by_default = site.default || earlier.default;
+        if let (true, Some(entry)) = (
+            by_default && is_any(site) && is_any(earlier),
+            key("default").filter(|_| site.default).or(key("listen")),
+        ) {
+            let both = site.default && earlier.default;
+            let fault = Fault::TwoDefaults {
+                address,
+                other,
+                both,
+            };
+            self.reader.fault_at(fault, &entry);
+        }
         let Some(names) = key("server_name") else {
             return;
         };
@@ -87,12 +101,9 @@ impl Check<'_, '_> {
             _ => vec![names],
         };
         for entry in elements {
-            let name = entry
-                .value
-                .as_str()
-                .unwrap_or_default()
-                .to_ascii_lowercase();
-            if earlier.server_name.contains(&name) {
+            let names = super::host_name::parse(entry.value.as_str().unwrap_or_default());
+            let mut names = names.unwrap_or_default().into_iter();
+            if let Some(name) = names.find(|name| earlier.server_name.contains(name)) {
                 self.reader.fault_at(
                     Fault::SameName {
                         name,
