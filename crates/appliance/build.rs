@@ -9,29 +9,21 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the library is made of, relative to the workspace.
-const SOURCES: [&str; 11] = [
-    "crates/worker",
-    "crates/bridge",
-    "crates/front",
-    "crates/figures",
-    "crates/gateway",
-    "crates/log",
-    "crates/message",
-    "crates/project",
-    "Cargo.toml",
-    "Cargo.lock",
-    ".cargo/config.toml",
-];
+/// What the library is made of beside the crates, relative to the workspace.
+const SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
+
+/// The crates that have no part in it.
+const OTHERS: [&str; 3] = ["appliance", "import", "supervisor"];
 
 fn main() {
     let workspace = PathBuf::from(required("CARGO_MANIFEST_DIR")).join("../..");
     let target_dir = PathBuf::from(required("OUT_DIR")).join("worker");
-    for source in SOURCES {
-        println!(
-            "cargo:rerun-if-changed={}",
-            workspace.join(source).display()
-        );
+    let crates = std::fs::read_dir(workspace.join("crates")).expect("the workspace's crates");
+    let crates = crates.map(|entry| entry.expect("a crate").path());
+    let others = |path: &PathBuf| OTHERS.iter().any(|other| path.ends_with(other));
+    let sources = SOURCES.iter().map(|source| workspace.join(source));
+    for source in sources.chain(crates.filter(|path| !others(path))) {
+        println!("cargo:rerun-if-changed={}", source.display());
     }
     let library = build(&workspace, &target_dir);
     // Not `APPLIANCE_…`: cargo passes it on to `cargo run` and `cargo test`, and variables of that

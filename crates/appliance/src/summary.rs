@@ -139,6 +139,13 @@ fn target(route: &Route, started: &Started<'_>) -> String {
         Target::Redirect(redirect) => format!("{} {}", redirect.status, shown_place(&redirect.to)),
         Target::Rewrite(template) => format!("rewrite {}", shown_place(template)),
         Target::Respond(respond) => respond.status.to_string(),
+        Target::Proxy(proxy) => {
+            let addresses = proxy
+                .targets
+                .iter()
+                .map(|target| target.address.to_string());
+            addresses.collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

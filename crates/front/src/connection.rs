@@ -9,6 +9,9 @@
 //! A connection that ends while its client may still be sending *lingers*: a socket closed with
 //! bytes unread resets the connection, and the client loses the very answer that says why (413).
 
+mod pass_on;
+mod tunnel;
+
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -262,6 +265,11 @@ impl<G: Gateway> Connection<G> {
                     Err(error) => self.last_words(body_failed(&head, &error), manner).await,
                 };
             }
+            Answer::OtherServers(others, below) => {
+                let received = (head, framing, expects);
+                let passed = self.pass_on((others, &below), client, received, site, manner);
+                return Box::pin(passed).await;
+            }
             Answer::Files(folder, below) => Box::pin(folder.reply(&head, &below)).await,
             Answer::Ready(response) => response,
         };
@@ -348,22 +356,28 @@ impl<G: Gateway> Connection<G> {
         limit: u64,
         site: &Site,
     ) -> Result<RequestBody, BodyError> {
+        request_body::check(framing, limit)?;
+        self.status.enter(Phase::ReadingBody, site.body_ticks);
+        if expects {
+            self.go_on().await?;
+        }
         let bounds = Bounds {
             limit,
             in_memory: self.front.body_buffer_bytes,
             spool: &self.front.spool,
         };
-        bounds.check(framing)?;
-        self.status.enter(Phase::ReadingBody, site.body_ticks);
-        if expects {
-            let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
-            let sent = self.socket.send([go_on, b"", b""]).await;
-            sent.map_err(|_| BodyError::Left)?;
-            self.socket.begin_response();
-        }
         let body = request_body::receive(&mut self.socket, framing, bounds).await;
         self.status.enter(Phase::Busy, 0);
         body
+    }
+
+    /// Says to a client that waits for it that its body is wanted.
+    async fn go_on(&mut self) -> Result<(), BodyError> {
+        let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let sent = self.socket.send([go_on, b"", b""]).await;
+        sent.map_err(|_| BodyError::Left)?;
+        self.socket.begin_response();
+        Ok(())
     }
 
     /// Receives and drops a body that nobody asked for.

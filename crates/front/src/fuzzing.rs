@@ -52,6 +52,8 @@ pub enum Found<'a> {
     Elsewhere(Option<String>),
     /// An answer with this status.
     Status(u16),
+    /// Other servers.
+    OtherServers,
     /// A folder, and the rest of the path for [`Folder::reply`].
     Files(&'a Folder, String),
 }
@@ -85,6 +87,7 @@ impl Listener {
                     Found::Elsewhere(place.expand(head, &path).ok())
                 }
                 Handler::Respond(status, _) => Found::Status(status.as_u16()),
+                Handler::Proxy(_) => Found::OtherServers,
             },
             Match::AddSlash => Found::AddSlash,
             Match::Nothing => Found::Nothing,

@@ -125,15 +125,7 @@ pub(crate) fn for_application<G>(
     visit: Option<&Visit<'_>>,
 ) -> (Request, Asked) {
     let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
-    let is_trusted = origin.is_trusted;
-    if !is_trusted && head.has(Name::XForwardedFor) && !sites.proxy_protocol {
-        front.stranger.report(origin.peer.ip());
-    }
-    head.remove(|name, spelled| may_vouch(name) && front.proxies.scrub(spelled, is_trusted));
-    let told = head.get(Name::XRequestId).filter(|_| is_trusted);
-    let id = told
-        .and_then(request_id::told)
-        .unwrap_or_else(|| front.next_id());
+    let id = vet(front, sites, origin, &mut head);
     let asked = Asked {
         form,
         part,
@@ -153,6 +145,23 @@ pub(crate) fn for_application<G>(
         came: clock::of_this_turn(),
     };
     (request, asked)
+}
+
+/// Takes out what only a trusted proxy may say, and finds the request's id.
+pub(crate) fn vet<G>(
+    front: &Front<G>,
+    sites: &Sites,
+    origin: Origin,
+    head: &mut Head,
+) -> RequestId {
+    let is_trusted = origin.is_trusted;
+    if !is_trusted && head.has(Name::XForwardedFor) && !sites.proxy_protocol {
+        front.stranger.report(origin.peer.ip());
+    }
+    head.remove(|name, spelled| may_vouch(name) && front.proxies.scrub(spelled, is_trusted));
+    let told = head.get(Name::XRequestId).filter(|_| is_trusted);
+    told.and_then(request_id::told)
+        .unwrap_or_else(|| front.next_id())
 }
 
 /// The application's response, as it is to be sent.

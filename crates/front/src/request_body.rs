@@ -8,8 +8,10 @@ use std::path::Path;
 
 use appliance_gateway::RequestBody;
 use appliance_message::{Chunked, Framing, Piece, Refusal};
+use appliance_proxy::Feeder;
 use bytes::{Bytes, BytesMut};
 
+use crate::connections::{Phase, Status};
 use crate::socket::Socket;
 
 /// Bytes collected before they are written to the spool file: each write is a trip to a thread
@@ -24,13 +26,11 @@ pub(crate) struct Bounds<'a> {
     pub(crate) spool: &'a Path,
 }
 
-impl Bounds<'_> {
-    /// Whether a body of this length may come at all.
-    pub(crate) fn check(self, framing: Framing) -> Result<(), BodyError> {
-        match framing {
-            Framing::Length(len) if len > self.limit => Err(BodyError::TooLarge),
-            _ => Ok(()),
-        }
+/// Whether a body of this length may come at all.
+pub(crate) fn check(framing: Framing, limit: u64) -> Result<(), BodyError> {
+    match framing {
+        Framing::Length(len) if len > limit => Err(BodyError::TooLarge),
+        _ => Ok(()),
     }
 }
 
@@ -96,6 +96,33 @@ pub(crate) async fn skip(socket: &mut Socket, framing: Framing) -> Result<(), Bo
         dropped.clear();
     }
     Ok(())
+}
+
+/// Passes a body on as it comes; false if whoever was to have it wants no more. The client's
+/// clock (`ticks`) stands while the other side makes it wait.
+pub(crate) async fn pass_on(
+    socket: &mut Socket,
+    (status, ticks): (&Status, u32),
+    framing: Framing,
+    limit: u64,
+    feeder: Feeder,
+) -> Result<bool, BodyError> {
+    let (mut reader, mut len) = (Reader::new(framing), 0_u64);
+    while !reader.is_over() {
+        status.enter(Phase::ReadingBody, ticks);
+        let mut piece = BytesMut::new();
+        let read = socket.body_bytes(|bytes| reader.take(bytes, &mut piece));
+        len += read.await??;
+        status.enter(Phase::Busy, 0);
+        if len.saturating_add(reader.announced()) > limit {
+            return Err(BodyError::TooLarge);
+        }
+        if !feeder.feed(piece.freeze()).await {
+            return Ok(false);
+        }
+    }
+    feeder.finish();
+    Ok(true)
 }
 
 /// Undoes the framing.

@@ -16,7 +16,7 @@ use crate::files::Folder;
 use crate::request_body::BodyError;
 use crate::request_path::{self, escape_raw};
 use crate::response::Response;
-use crate::route::{Bounds, Handler, Match};
+use crate::route::{Bounds, Handler, Match, Others};
 use crate::rules::Rules;
 use crate::serve::Front;
 use crate::site::Site;
@@ -41,6 +41,8 @@ pub(crate) enum Answer<'a> {
     Files(&'a Arc<Folder>, String),
     /// The application.
     Application(Bounds),
+    /// Other servers, for what is below the route.
+    OtherServers(&'a Arc<Others>, String),
 }
 
 /// Turns of a request through `rewrite` routes (nginx's bound too).
@@ -154,6 +156,7 @@ pub(crate) fn decide<'a, G: Gateway>(
             Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
         }
         Handler::Wsgi(bounds) => Answer::Application(*bounds),
+        Handler::Proxy(others) => Answer::OtherServers(others, below.to_owned()),
         Handler::Redirect(status, place) => Answer::Ready(redirect(*status, place, head, path)),
         Handler::Respond(status, text) => Answer::Ready(respond(*status, text.as_ref(), head)),
         // `rewrite` has led on, or has answered.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use appliance_project::model::{self, Pattern, Target};
+use appliance_proxy::Proxy;
 use bytes::Bytes;
 use http::StatusCode;
 
@@ -53,9 +54,17 @@ pub(crate) enum Handler {
     /// Files, and the application where there is none.
     FilesThenWsgi(Arc<Folder>, Bounds),
     Wsgi(Bounds),
+    Proxy(Arc<Others>),
     Redirect(StatusCode, Box<Place>),
     Rewrite(Box<Place>),
     Respond(StatusCode, Option<Bytes>),
+}
+
+/// Other servers.
+#[derive(Debug)]
+pub(crate) struct Others {
+    pub(crate) proxy: Proxy,
+    pub(crate) body_limit_bytes: u64,
 }
 
 /// Of the application's requests on a route.
@@ -111,6 +120,17 @@ impl Routes {
         all.prefixes
             .sort_by_key(|prefix| std::cmp::Reverse(prefix.path.len()));
         all
+    }
+
+    /// Whom they pass requests to.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Arc<Others>> {
+        let prefixes = self.prefixes.iter().map(|prefix| &prefix.route);
+        let expressions = self.expressions.iter().map(|(_, route)| route);
+        let routes = self.exact.values().chain(prefixes).chain(expressions);
+        routes.filter_map(|route| match &route.handler {
+            Handler::Proxy(others) => Some(others),
+            _ => None,
+        })
     }
 
     /// The route for a path in normal form: the exact one, then the first expression that matches,
@@ -188,6 +208,10 @@ fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<
             }
         }
         Target::Wsgi => Handler::Wsgi(bounds),
+        Target::Proxy(proxy) => Handler::Proxy(Arc::new(Others {
+            proxy: Proxy::new(proxy),
+            body_limit_bytes: written.body_limit_bytes,
+        })),
         Target::Redirect(redirect) => {
             Handler::Redirect(status(redirect.status), place(&redirect.to))
         }

@@ -127,6 +127,8 @@ pub async fn serve<G: Gateway>(
         }
         accepting.spawn(accept(Arc::clone(&front), Arc::clone(sites), listener));
     }
+    // Aborted when this function ends.
+    let _checking = check_others(&front);
     let connections = Arc::clone(&front.connections);
     let give_memory_back = front.give_memory_back;
     let look_out = tokio::spawn(async move { connections.look_out(give_memory_back).await });
@@ -135,6 +137,24 @@ pub async fn serve<G: Gateway>(
     let left = drain(&front.connections, grace, idle).await;
     look_out.abort();
     Ok(left)
+}
+
+/// Has the other servers checked that are to be.
+fn check_others<G>(front: &Front<G>) -> tokio::task::JoinSet<()> {
+    let sites = front.listeners.values();
+    let mut others: Vec<_> = sites.flat_map(|sites| sites.others()).collect();
+    // A site may have several names and addresses.
+    others.sort_by_key(|others| Arc::as_ptr(others));
+    others.dedup_by_key(|others| Arc::as_ptr(others));
+    let mut checking = tokio::task::JoinSet::new();
+    for others in others
+        .into_iter()
+        .filter(|others| others.proxy.is_checked())
+    {
+        let others = Arc::clone(others);
+        checking.spawn(async move { others.proxy.check().await });
+    }
+    checking
 }
 
 async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: TcpListener) {

@@ -11,7 +11,7 @@ use http::Version;
 use crate::connections::ticks;
 use crate::files::Cache;
 use crate::hand_off::SendfileRoots;
-use crate::route::Routes;
+use crate::route::{Others, Routes};
 use crate::rules::Rules;
 use crate::tls::{SiteTls, Tickets, TlsError};
 
@@ -142,6 +142,14 @@ impl Sites {
 
     fn has_no_wildcards(&self) -> bool {
         self.by_end.is_empty() && self.by_beginning.is_empty()
+    }
+
+    /// Whom the sites pass requests to; some of them more than once.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Arc<Others>> {
+        let named = [&self.by_name, &self.by_end, &self.by_beginning];
+        let sites = named.into_iter().flat_map(|names| names.values());
+        let sites = sites.chain([&self.default]);
+        sites.flat_map(|site| site.routes.others())
     }
 
     /// The site for a request.

@@ -303,6 +303,46 @@ impl Socket {
         Poll::Pending
     }
 
+    /// Adds whatever comes to `bytes`; false at the client's end.
+    pub(crate) fn poll_any(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &mut BytesMut,
+    ) -> Poll<io::Result<bool>> {
+        if !self.unread.is_empty() {
+            bytes.unsplit(std::mem::take(&mut self.unread));
+            return Poll::Ready(Ok(true));
+        }
+        let read = self.poll_read(context, |_, read| bytes.extend_from_slice(read));
+        read.map_ok(|read| read.is_some())
+    }
+
+    /// Sends a part of these bytes. What TLS has sealed may still be here:
+    /// [`poll_flush`](Self::poll_flush) sends it.
+    pub(crate) fn poll_some(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = match &mut self.tls {
+            Some(tls) => tls.poll_write(&mut self.tcp, context, [bytes, b"", b""]),
+            None => Pin::new(&mut self.tcp).poll_write(context, bytes),
+        };
+        let result = self.mind(result);
+        result.map_ok(|sent| {
+            count(sent);
+            sent
+        })
+    }
+
+    /// Sends what has been sealed.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.has_outgoing() {
+            ready!(self.poll_some(context, b""))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Whether there are bytes that nobody has used: read, or still with the kernel.
     pub(crate) fn has_unread(&self) -> bool {
         !self.unread.is_empty()

@@ -36,8 +36,11 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (UWSGI, "log-x-forwarded-for", "list the proxies in `trusted_proxies`, and the client's address is right everywhere"),
     (UWSGI, "strict", "unknown keys are always errors"),
     (NGINX, "error_page", "there are no pages for errors of your own yet"),
-    (NGINX, "upstream", "there is no proxying to other servers yet"),
-    (NGINX, "proxy_pass", "there is no proxying to other servers yet"),
+    (NGINX, "upstream", "a route lists its servers: `\"/\" = { proxy = [\"http://a:3000\", \"http://b:3000\"] }`"),
+    (NGINX, "proxy_set_header", "who asks is told in `X-Forwarded-For`, `-Proto`, `-Host` and `X-Real-IP`, and Host is the client's"),
+    (NGINX, "proxy_http_version", "servers are spoken to in HTTP/1.1, or HTTP/2 with `h2c://`"),
+    (NGINX, "proxy_buffering", "responses are passed on as they come"),
+    (NGINX, "proxy_next_upstream", "another server is asked where that does no harm"),
     (NGINX, "events", "its `worker_connections` is `connections` in `[server]`"),
     (NGINX, "real_ip_recursive", "addresses of `trusted_proxies` are always passed over"),
     (NGINX, "underscores_in_headers", "fields with underscores never reach the application"),
@@ -72,7 +75,6 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (OURS, "max_requests_jitter", "`max_requests` is spread over workers by itself"),
     (OURS, "error_pages", "there are no pages for errors of your own yet"),
     (UWSGI, "https", "an address with `https://` in `listen` speaks TLS; `[site.tls]` has certificate and key"),
-    (OURS, "proxy", "there is no proxying to other servers yet"),
     (OURS, "backlog", "the system's own bound holds, `net.core.somaxconn`"),
 ];
 

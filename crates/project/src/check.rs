@@ -12,6 +12,7 @@ mod circle;
 mod host_name;
 mod machine_memory;
 mod paths;
+mod proxy;
 mod recycling;
 mod redirect;
 mod route;

@@ -4,7 +4,7 @@
 use figment::value::{Dict, Value};
 
 use crate::key_path::KeyPath;
-use crate::keys::{Default, HOOKS, PYTHON, ROUTE, SERVER, SITE, Section, TLS};
+use crate::keys::{Default, HOOKS, PROXY, PYTHON, ROUTE, SERVER, SITE, Section, TLS};
 use crate::toml::{self, index_of};
 
 /// The defaults under the table `written`.
@@ -25,7 +25,8 @@ pub(crate) fn under(written: &Dict) -> Dict {
     defaults
 }
 
-fn of(section: &Section) -> Dict {
+/// The defaults of a section's keys.
+pub(crate) fn of(section: &Section) -> Dict {
     let written = section.keys.iter().filter_map(|key| match key.default {
         Default::Toml(text) => {
             let (value, _) = toml::value(&KeyPath::default(), text).ok()?;
@@ -42,17 +43,26 @@ fn of_site(site: &Value) -> Value {
         defaults.insert("tls".to_owned(), of(&TLS).into());
     }
     if let Some(Value::Dict(_, routes)) = site.find_ref("routes") {
-        let files = routes
+        let routes: Dict = routes
             .iter()
-            .filter(|(_, route)| route.find_ref("files").is_some());
-        let routes: Dict = files
-            .map(|(path, _)| (path.clone(), of(&ROUTE).into()))
+            .filter_map(|(path, route)| Some((path.clone(), of_route(route)?)))
             .collect();
         if !routes.is_empty() {
             defaults.insert("routes".to_owned(), routes.into());
         }
     }
     defaults.into()
+}
+
+fn of_route(route: &Value) -> Option<Value> {
+    if route.find_ref("files").is_some() {
+        return Some(of(&ROUTE).into());
+    }
+    let proxy = route.find_ref("proxy")?.as_dict()?;
+    proxy.contains_key("to").then(|| {
+        let proxy = ("proxy".to_owned(), of(&PROXY).into());
+        Dict::from([proxy]).into()
+    })
 }
 
 #[cfg(test)]

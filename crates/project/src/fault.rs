@@ -12,6 +12,18 @@ use crate::key_path::KeyPath;
 use crate::network::{Network, NetworkProblem};
 
 pub(crate) use rule::{PasswordProblem, RuleProblem};
+/// What is wrong with a server's URL.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum UrlProblem {
+    Scheme,
+    Tls,
+    Host,
+    Port,
+    Path,
+    Query,
+    User,
+    UnixPath,
+}
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,7 +191,7 @@ pub(crate) enum Fault {
     RoutePath { found: String, problem: PathProblem },
     /// Two routes for the same paths.
     SameRoute { route: String, other: String },
-    /// Neither `files` nor `wsgi`.
+    /// Nothing that answers.
     NoTarget { route: String },
     /// More than one says who answers.
     TwoTargets {
@@ -208,6 +220,10 @@ pub(crate) enum Fault {
     TwoStatuses,
     /// Routes that lead in a circle.
     RouteLoop { routes: Vec<String> },
+    /// Not the URL of a server.
+    ProxyUrl { found: String, problem: UrlProblem },
+    /// `balance` of a proxy.
+    Balance { found: String },
     /// `fallback` of an exact route.
     ExactWithFallback,
     /// Not a path inside the folder.

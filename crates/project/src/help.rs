@@ -83,7 +83,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         }
         Fault::SameRoute { route, .. } => same_route(route),
         Fault::NoTarget { .. } => {
-            "write `{ files = \"dist\" }`, `{ wsgi = true }`, `{ redirect = \"/new\" }`, `{ rewrite = \"/new\" }` or `{ respond = 204 }`".into()
+            "write `{ files = \"dist\" }`, `{ wsgi = true }`, `{ proxy = \"http://127.0.0.1:3000\" }`, `{ redirect = \"/new\" }`, `{ rewrite = \"/new\" }` or `{ respond = 204 }`".into()
         }
         Fault::RespondRedirects { status: 444 } => {
             "connections are not closed without an answer; 421 says that a host is not served here".into()

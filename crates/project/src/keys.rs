@@ -65,6 +65,8 @@ pub(crate) enum Kind {
     PathOrFalse,
     /// A rate, or a table with one.
     RateLimit,
+    /// Other servers: a URL, several, or a table of URLs and weights.
+    Targets,
     /// The table of routes.
     Routes,
     /// A table with keys of its own.
@@ -216,7 +218,7 @@ pub(crate) static PYTHON: Section = Section {
         key("warm_up", Kind::List, Default::Toml("[]"), "Paths that a new worker asks of its own application before it accepts connections: at the start, at a reload, and where a worker is replaced. One that is answered 5xx, raises an exception or takes longer than `request_timeout` has failed, as one that cannot be imported. `Host` is the first `server_name` of the first site with a `wsgi` route, or `localhost`."),
         key("queue", Kind::Count(1, 65536, false), Default::Toml("512"), "Requests which may wait for a Python thread, per worker. Beyond it the answer is 503 with Retry-After."),
         key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Toml("\"60s\""), "How long the application may take until it sends something: its head, or more of its response. Then the answer is 504, Python's stack is in the log, and `appliance.RequestTimeout`, which is no `Exception`, is raised in that thread. A request that keeps the GIL gets no exception; if it does so for `timeout_grace`, its worker is replaced.")
-            .nginx(&["uwsgi_read_timeout", "proxy_read_timeout"])
+            .nginx(&["uwsgi_read_timeout"])
             .uwsgi(&["harakiri"]),
         key("timeout_grace", Kind::Duration(1000, 3_600_000), Default::Toml("\"10s\""), "How long a thread may take to come back from a request that has timed out. Then its worker is replaced.")
             .uwsgi(&["harakiri-graceful-timeout"]),
@@ -323,7 +325,7 @@ pub(crate) static TLS: Section = Section {
 /// One entry of `[site.routes]`.
 pub(crate) static ROUTE: Section = Section {
     header: "[site.routes]",
-    about: "A route's key is a path, its value a table that says who answers: `files`, `wsgi`, `redirect`, `rewrite` or `respond`. docs/routes.md has an example of each.\n\n\
+    about: "A route's key is a path, its value a table that says who answers: `files`, `wsgi`, `proxy`, `redirect`, `rewrite` or `respond`. docs/routes.md has an example of each.\n\n\
             - `\"/api\"` answers `/api` and all below it, but not `/apix`.\n\
             - `\"/static/\"` answers what is below it; `/static` is redirected to it.\n\
             - `\"= /robots.txt\"` answers this path alone.\n\
@@ -346,13 +348,15 @@ pub(crate) static ROUTE: Section = Section {
             .uwsgi(&["static-expires"]),
         key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers. Beside `files`: what no file answers.")
             .nginx(&["uwsgi_pass"]),
+        key("proxy", Kind::Targets, Default::Said("none"), "Other servers that answer: `\"http://127.0.0.1:3000\"`, several, or a table with the keys below. WebSockets pass through.")
+            .nginx(&["proxy_pass"]),
         key("redirect", Kind::Text, Default::Said("none"), "Sends the client elsewhere: to a path of this site or a whole URL. The query goes along, unless the target ends in `?`; what follows the route's prefix only where the target says `$rest`. `$1` or `$name` are groups of the route's expression; there are `$host`, `$uri`, `$request_uri` and `$args` as well, and `$$` for a dollar."),
         key("rewrite", Kind::Text, Default::Said("none"), "Goes on with another path, as if that had been asked for: routes are looked up anew. The same variables as in `redirect`. The application finds the new path in `PATH_INFO` and the sent one in `REQUEST_URI`."),
         key("respond", Kind::StatusOrText, Default::Said("none"), "The answer itself: a status, or a text."),
         key("status", Kind::Count(200, 599, false), Default::Said("302 for `redirect`, 200 for a text of `respond`"), "The status of the answer. Of a redirect: 301, 302, 303, 307 or 308; the last two keep the method."),
         key("internal", Kind::Flag, Default::Toml("false"), "Whether the route is there only for `rewrite`s and for the application, which hands over to it by `X-Accel-Redirect`. From outside it is a 404.")
             .nginx(&["internal"]),
-        key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that the application takes below this route."),
+        key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that is taken below this route."),
         key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Said("`python.request_timeout`"), "How long the application may take below this route until it sends something."),
         key("methods", Kind::List, Default::Said("the site's `methods`"), "The methods that are answered; others get a 405."),
         key("headers", Kind::Strings, Default::Said("the site's `headers`"), "Fields set on every response, in the place of any that the application gave it; those of the site hold too."),
@@ -390,9 +394,44 @@ pub(crate) static RATE_LIMIT: Section = Section {
     ],
 };
 
+/// The long form of a route's `proxy`.
+pub(crate) static PROXY: Section = Section {
+    header: "[site.routes.\"/path\".proxy]",
+    about: "The long form of a route's `proxy`: other servers that answer, and how one is chosen.\n\n\
+            A request is sent to another server when nothing of it has reached the one before; one that \
+            may be done twice (GET, HEAD, OPTIONS, TRACE, PUT, DELETE without a body that has left) also when the \
+            connection broke before an answer. Workers count and choose each for itself.",
+    keys: &[
+        key("to", Kind::Targets, Default::Required, "The servers: `\"http://host:port\"`, `\"h2c://host:port\"` (HTTP/2 without TLS) or `\"unix:/path\"`; one, a list, or a table of URLs and weights (`{ \"http://a:1\" = 3, \"http://b:1\" = 1 }`). A path in the URL stands in the place of the route's path, as in nginx; without one the request's path is passed on as it is."),
+        key("balance", Kind::Text, Default::Toml("\"round_robin\""), "Which server gets a request: `\"round_robin\"`; `\"least_requests\"`, the better of two taken at random; `\"address\"`, the same for the same client; or `\"field:Name\"`, the same for the same value of a header field.")
+            .nginx(&["least_conn", "ip_hash", "hash", "random"]),
+        key("host", Kind::Choice(&["client", "server"]), Default::Toml("\"client\""), "Which Host field servers see: the client's, or their own. (nginx's default is their own, and applications then build wrong links.)"),
+        key("connect_timeout", Kind::Duration(10, 600_000), Default::Toml("\"5s\""), "How long a server may take to accept a connection. After it another is tried.")
+            .nginx(&["proxy_connect_timeout"]),
+        key("response_timeout", Kind::Duration(1000, 86_400_000), Default::Toml("\"60s\""), "How long a server may take until its answer begins, and pause within it. After it: 504, or a response that is cut. A tunnel (WebSocket) may be silent for as long.")
+            .nginx(&["proxy_read_timeout"]),
+        key("max_failures", Kind::Count(1, 1000, false), Default::Toml("3"), "Failures in a row after which a server is left out, if there are others.")
+            .nginx(&["max_fails"]),
+        key("fail_timeout", Kind::Duration(100, 3_600_000), Default::Toml("\"10s\""), "For how long it is left out. The next failure leaves it out again.")
+            .nginx(&["fail_timeout"]),
+        key("health_check", Kind::Text, Default::Said("none"), "A path that is asked for all the time: servers that do not answer 2xx or 3xx are left out until they do."),
+        key("health_interval", Kind::Duration(100, 3_600_000), Default::Toml("\"5s\""), "The time between two such requests to a server, from each worker."),
+        key("idle_connections", Kind::Count(0, 65_536, false), Default::Toml("32"), "Connections without a request that are kept open to each server, by each worker.")
+            .nginx(&["keepalive"]),
+    ],
+};
+
 /// The tables with keys of their own, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 7] =
-    [&SERVER, &PYTHON, &HOOKS, &SITE, &TLS, &ROUTE, &RATE_LIMIT];
+pub(crate) static SECTIONS: [&Section; 8] = [
+    &SERVER,
+    &PYTHON,
+    &HOOKS,
+    &SITE,
+    &TLS,
+    &ROUTE,
+    &RATE_LIMIT,
+    &PROXY,
+];
 
 impl Section {
     /// The key of this name.
@@ -442,6 +481,11 @@ impl Kind {
             Kind::Strings => "a table of strings".into(),
             Kind::PathOrFalse => "a path, as a string, or `false`".into(),
             Kind::RateLimit => "a rate, such as \"10/s\", a table such as `{ rate = \"10/s\", burst = 20 }`, or `false`".into(),
+            Kind::Targets => {
+                "a URL, such as \"http://127.0.0.1:3000\", a list of URLs, or a table of URLs and \
+                 their weights"
+                    .into()
+            }
             Kind::Routes => "a table of routes".into(),
             Kind::Table => "a table".into(),
         }

@@ -5,6 +5,7 @@ use std::fmt::{self, Formatter};
 
 use crate::fault::{
     AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem, TemplateProblem,
+    UrlProblem,
 };
 use crate::key_path::{KeyPath, printable};
 use crate::network::NetworkProblem;
@@ -236,6 +237,14 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "route `{route}` has both `{first}` and `{second}`: keep one"
             )
         }
+        Fault::ProxyUrl { found, problem } => {
+            write!(f, "`{}` {}", printable(found), url(*problem))
+        }
+        Fault::Balance { found } => write!(
+            f,
+            "`balance` must be \"round_robin\", \"least_requests\", \"address\" or \"field:Name\", found `{}`",
+            printable(found)
+        ),
         Fault::WsgiFalse { route } => write!(f, "route `{route}`: `wsgi` is `true` or left out"),
         Fault::BelongsTo { key, targets } => {
             write!(
@@ -508,4 +517,17 @@ fn one_line(message: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+fn url(problem: UrlProblem) -> &'static str {
+    match problem {
+        UrlProblem::Scheme => "is no server's URL: it begins with `http://`, `h2c://` or `unix:/`",
+        UrlProblem::Tls => "asks for TLS, which servers are not spoken to with: use `http://`",
+        UrlProblem::Host => "names no host",
+        UrlProblem::Port => "has a port that is no number from 1 to 65535",
+        UrlProblem::Path => "has a path that is not in normal form",
+        UrlProblem::Query => "has a query or a fragment, which a server's URL cannot",
+        UrlProblem::User => "has a user name, which a server's URL cannot",
+        UrlProblem::UnixPath => "must name the socket by its absolute path: `unix:/run/app.sock`",
+    }
 }

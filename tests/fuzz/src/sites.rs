@@ -102,7 +102,7 @@ fn outcome(found: &Found<'_>) -> Outcome {
             Outcome::Elsewhere(path.to_owned())
         }
         Found::Elsewhere(None) => panic!("longer than a head may be"),
-        Found::Files(..) => panic!("there are no files routes"),
+        Found::Files(..) | Found::OtherServers => panic!("there are no such routes"),
     }
 }
 

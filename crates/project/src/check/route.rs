@@ -18,7 +18,7 @@ use super::server::print_list;
 use super::url_path;
 
 /// Keys that say who answers.
-const TARGETS: [&str; 5] = ["files", "wsgi", "redirect", "rewrite", "respond"];
+const TARGETS: [&str; 6] = ["files", "wsgi", "proxy", "redirect", "rewrite", "respond"];
 
 /// Keys that mean something with some of them alone.
 const BELONGS: [(&str, &[&str]); 7] = [
@@ -26,7 +26,7 @@ const BELONGS: [(&str, &[&str]); 7] = [
     ("fallback", &["files"]),
     ("index", &["files"]),
     ("immutable", &["files"]),
-    ("body_limit", &["wsgi"]),
+    ("body_limit", &["wsgi", "proxy"]),
     ("request_timeout", &["wsgi"]),
     ("status", &["redirect", "respond"]),
 ];
@@ -226,6 +226,7 @@ impl Check<'_, '_> {
                 files.filter(|_| is_wsgi).map(Target::Files)
             }
             "wsgi" => self.wsgi(table, route),
+            "proxy" => self.proxy(table).map(Target::Proxy),
             "redirect" => self.redirect(table, pattern).map(Target::Redirect),
             "rewrite" => self
                 .template(table, "rewrite", pattern)

@@ -1,0 +1,158 @@
+//! A request for other servers: its body is passed on while it comes, and so is the answer.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use appliance_gateway::Gateway;
+use appliance_message::{Framing, Head, ResponseHead};
+use appliance_proxy::{self as proxy, Failure, Feeder, Upload};
+use http::StatusCode;
+
+use crate::connections::Phase;
+use crate::error_page::{Form, error_page};
+use crate::request::{self, Client};
+use crate::request_body::{self, BodyError};
+use crate::respond::body_failed;
+use crate::route::Others;
+use crate::send::{self, Manner, StreamEnd};
+use crate::site::Site;
+
+use super::tunnel::tunnel;
+use super::{After, Connection};
+
+/// How a request ended that was passed on.
+enum Passed {
+    /// With an answer; and whether the body was received to its end.
+    Answered(Result<proxy::Answer, Failure>, bool),
+    /// With a body that did not come.
+    NoBody(BodyError),
+}
+
+impl<G: Gateway> Connection<G> {
+    pub(super) async fn pass_on(
+        &mut self,
+        (others, below): (&Others, &str),
+        client: Client,
+        (mut head, framing, expects): (Head, Framing, bool),
+        site: &Site,
+        mut manner: Manner<'_>,
+    ) -> After {
+        let mut ready = request_body::check(framing, others.body_limit_bytes);
+        if ready.is_ok() && expects && framing != Framing::None {
+            ready = self.go_on().await;
+        }
+        if let Err(error) = ready {
+            return self.body_failed(&head, &error, manner).await;
+        }
+        let id = request::vet(&self.front, &self.sites, self.origin, &mut head).to_string();
+        let asked = proxy::Asked {
+            head: &head,
+            below,
+            peer: self.origin.peer.ip(),
+            client: client.address.ip(),
+            is_https: client.is_https,
+            id: &id,
+        };
+        let (upload, feeder) = match framing {
+            Framing::None => (Upload::none(), None),
+            Framing::Length(len) => with_feeder(Upload::streamed(Some(len))),
+            Framing::Chunked => with_feeder(Upload::streamed(None)),
+        };
+        let answer = others.proxy.send(&asked, upload);
+        let bounds = (framing, others.body_limit_bytes, site.body_ticks);
+        let passed = self.exchange(answer, feeder, bounds).await;
+        self.status.enter(Phase::Busy, 0);
+        let (answer, is_received) = match passed {
+            Passed::Answered(answer, is_received) => (answer, is_received),
+            Passed::NoBody(error) => return self.body_failed(&head, &error, manner).await,
+        };
+        manner.keeps_alive &= is_received && self.goes_on();
+        let after = match answer {
+            Ok(proxy::Answer::Response(head, body)) => {
+                let sent = send::stream(&mut self.socket, &self.status, head, body, manner).await;
+                match sent {
+                    Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
+                    _ => After::Close,
+                }
+            }
+            Ok(proxy::Answer::Switched(head, switched)) => {
+                self.switch(&head, switched, others).await;
+                After::Close
+            }
+            Err(failure) => {
+                let status = match failure {
+                    Failure::BadGateway => StatusCode::BAD_GATEWAY,
+                    Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                };
+                let page = error_page(status, Form::asked_by(&head)).with("X-Request-ID", &id);
+                self.send(page, manner).await
+            }
+        };
+        match is_received {
+            true => after,
+            false => After::Linger,
+        }
+    }
+
+    /// Awaits the answer while the body is passed on; an early answer ends that.
+    async fn exchange(
+        &mut self,
+        answer: impl Future<Output = Result<proxy::Answer, Failure>>,
+        feeder: Option<Feeder>,
+        (framing, limit, ticks): (Framing, u64, u32),
+    ) -> Passed {
+        let mut answer = pin!(answer);
+        if let Some(feeder) = feeder {
+            let client = (&*self.status, ticks);
+            let body = request_body::pass_on(&mut self.socket, client, framing, limit, feeder);
+            let mut body = pin!(body);
+            let first = poll_fn(|context| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                    return Poll::Ready(Some(Passed::Answered(answer, false)));
+                }
+                body.as_mut().poll(context).map(|received| match received {
+                    Ok(_) => None,
+                    Err(error) => Some(Passed::NoBody(error)),
+                })
+            });
+            if let Some(passed) = first.await {
+                return passed;
+            }
+        }
+        let mut poll = |context: &mut Context<'_>| match answer.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Passed::Answered(answer, true)),
+            Poll::Pending => {
+                (self.socket.poll_left(context)).map(|()| Passed::NoBody(BodyError::Left))
+            }
+        };
+        poll_fn(&mut poll).await
+    }
+
+    async fn body_failed(&mut self, head: &Head, error: &BodyError, manner: Manner<'_>) -> After {
+        match error {
+            BodyError::Left => After::Close,
+            error => self.last_words(body_failed(head, error), manner).await,
+        }
+    }
+
+    /// The connection is of another protocol from now on.
+    async fn switch(&mut self, head: &ResponseHead, switched: proxy::Tunnel, others: &Others) {
+        let [shared, own] = head.fields.blocks();
+        let line = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n";
+        let block = [&line[..], shared, own, b"\r\n"].concat();
+        if self.socket.send([&block, b"", b""]).await.is_err() {
+            return;
+        }
+        match switched.open().await {
+            Ok((target, _under_way)) => {
+                tunnel(&mut self.socket, target, others.proxy.silence()).await;
+            }
+            Err(error) => tracing::warn!(%error, "a connection was not switched"),
+        }
+    }
+}
+
+fn with_feeder((upload, feeder): (Upload, Feeder)) -> (Upload, Option<Feeder>) {
+    (upload, Some(feeder))
+}

@@ -1,0 +1,22 @@
+//! Requests for other servers.
+//!
+//! A request's way: [`Proxy::send`] chooses a target ([`balance`]) among those that are well
+//! ([`health`]), writes the request anew for it ([`request`]) and awaits its head; what cannot
+//! have reached a target is sent to another. The answer's fields and bytes are passed on
+//! ([`answer`]); one that changes the protocol (a WebSocket's 101) becomes a [`Tunnel`].
+//!
+//! What is absent here: the client's connection, which is the front's, and any Python.
+
+mod answer;
+mod balance;
+mod connector;
+mod health;
+mod proxy;
+mod request;
+mod target;
+mod upload;
+
+pub use answer::{Answer, AnswerBody, Tunnel};
+pub use proxy::{Failure, Proxy};
+pub use request::Asked;
+pub use upload::{Feeder, Upload};
