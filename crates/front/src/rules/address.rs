@@ -23,7 +23,7 @@ impl Addresses {
         let denied = written.deny.iter().map(|network| (*network, false));
         let mut networks: Vec<_> = allowed.chain(denied).collect();
         networks.sort_by_key(|(network, _)| Reverse(network.prefix()));
-        (!networks.is_empty()).then(|| Addresses {
+        (!networks.is_empty()).then_some(Addresses {
             networks,
             others: written.allow.is_empty(),
         })
