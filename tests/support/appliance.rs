@@ -109,6 +109,22 @@ impl Appliance {
         });
     }
 
+    /// The same for a server whose log is in a file of its project.
+    #[track_caller]
+    pub fn wait_until_listening_by(&mut self, log: &str) {
+        let path = self.project.path(log);
+        self.addresses = eventually("listening server", || {
+            let ended = self.child.try_wait().unwrap();
+            let log = fs::read_to_string(&path).unwrap_or_default();
+            assert!(
+                ended.is_none(),
+                "it did not start ({ended:?}):\n{}\n{log}",
+                self.log()
+            );
+            Some(reported_addresses(&log)).filter(|addresses| !addresses.is_empty())
+        });
+    }
+
     /// The first address.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]

@@ -75,6 +75,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         project: ProjectArgs,
     },
+    /// Let a running server open its log files anew
+    ///
+    /// For whatever moves them away, such as logrotate: lines go to the old file until then, and
+    /// none is lost. SIGUSR1 does the same.
+    #[command(after_help = AFTER_HELP)]
+    Reopen {
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
     /// Let a running server become another binary
     ///
     /// The new binary rehearses first, beside what serves. Then it takes over process, sockets and

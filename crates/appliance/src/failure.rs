@@ -31,6 +31,10 @@ pub(crate) fn warn(warnings: &Report) {
 pub(crate) fn show(error: &StartError, project: &Project, settings: &[Setting]) {
     let text = appliance_supervisor::explain(error, project, settings);
     anstream::eprint!("{text}");
+    // Whoever has started it may be gone when somebody asks why it does not run.
+    if appliance_log::needs_collector(&project.server.log.target) {
+        appliance_log::text(&text);
+    }
 }
 
 /// A command that did not reach its server.

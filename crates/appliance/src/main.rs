@@ -10,6 +10,7 @@ mod summary;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use appliance_project::model::Log;
 use appliance_project::{Loaded, Report, Sources};
 use appliance_supervisor::{DaemonError, HANDOVER_VERSION, Outcome, Ready, Request, Side, Started};
 use clap::Parser;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Upgrade { project, binary } => upgrade(&project, binary),
         Command::Check { project, show } => check(&project, show).unwrap_or_else(refuse).into(),
         Command::Reload { project } => ask(&project, Request::Reload),
+        Command::Reopen { project } => ask(&project, Request::Reopen),
         Command::Stop { project } => ask(&project, Request::Stop),
         Command::Quit { project } => ask(&project, Request::Quit),
         Command::Status { project, json } => {
@@ -69,10 +71,7 @@ fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<ExitCode, Report> {
 
 /// Serves; whoever waits is told when it has begun.
 fn run(loaded: Loaded, sources: Sources, waiting: Option<Ready>) -> Status {
-    appliance_log::start(
-        "supervisor".into(),
-        loaded.project.server.log_level.as_str(),
-    );
+    appliance_log::start("supervisor".into(), &loaded.project.server.log);
     failure::warn(&loaded.warnings);
     let about = (loaded.project.clone(), loaded.settings.clone());
     let on_start = |started: &Started<'_>| {
@@ -81,26 +80,27 @@ fn run(loaded: Loaded, sources: Sources, waiting: Option<Ready>) -> Status {
             waiting.tell();
         }
     };
-    match appliance_supervisor::serve(loaded, sources, library::BYTES, on_start) {
+    let status = match appliance_supervisor::serve(loaded, sources, library::BYTES, on_start) {
         Ok(Outcome::Stopped) => Status::Done,
         Ok(Outcome::Overdue) => Status::Overdue,
         Err(error) => {
             failure::show(&error, &about.0, &about.1);
             Status::NotStarted
         }
-    }
+    };
+    appliance_log::finish();
+    status
 }
 
 /// `appliance serve` in a process that has served with another binary until now.
 fn resume(args: &ProjectArgs, fd: i32) -> Status {
     let sources = sources(args);
     let loaded = appliance_project::load(&sources);
-    let level = match &loaded {
-        Ok(loaded) => loaded.project.server.log_level.as_str(),
-        Err(_) => "info",
-    };
-    appliance_log::start("supervisor".into(), level);
-    match appliance_supervisor::resume(fd, loaded, sources, library::BYTES) {
+    let log = loaded.as_ref().map(|loaded| &loaded.project.server.log);
+    appliance_log::start("supervisor".into(), log.unwrap_or(&Log::default()));
+    let resumed = appliance_supervisor::resume(fd, loaded, sources, library::BYTES);
+    appliance_log::finish();
+    match resumed {
         Ok(Outcome::Stopped) => Status::Done,
         Ok(Outcome::Overdue) => Status::Overdue,
         Err(error) => {
@@ -121,7 +121,7 @@ fn rehearse(args: &ProjectArgs, handover_version: Option<u32>) -> Result<Status,
     }
     let sources = sources(args);
     let loaded = appliance_project::load(&sources)?;
-    appliance_log::start("rehearsal".into(), loaded.project.server.log_level.as_str());
+    appliance_log::start("rehearsal".into(), &loaded.project.server.log);
     failure::warn(&loaded.warnings);
     let (project, settings) = (loaded.project.clone(), loaded.settings.clone());
     let rehearsed = appliance_supervisor::rehearse(loaded, sources, library::BYTES);

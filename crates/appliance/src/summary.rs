@@ -47,6 +47,7 @@ fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
         draw_site(site, started, out)?;
     }
     let interpreter = started.interpreter.display();
+    let log = &started.project.server.log;
     let reported = started.python.as_deref().unwrap_or("Python");
     row(
         out,
@@ -57,10 +58,7 @@ fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
     row(
         out,
         "log",
-        format_args!(
-            "standard error, {} and worse",
-            started.project.server.log_level.as_str()
-        ),
+        format_args!("{}, {} and worse", log.target, log.level.as_str()),
     )?;
     row(
         out,

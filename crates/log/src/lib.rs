@@ -1,85 +1,176 @@
-//! The log of supervisor and workers alike: one event a line on standard error.
+//! The log of supervisor and workers alike: the form of a line, and the way it takes.
 //!
 //! ```text
-//! 2026-01-31T12:00:00.123Z  INFO supervisor: worker ready worker=1 pid=4711
-//! 2026-01-31T12:00:01.456Z  WARN worker 1: the queue is full: requests get 503
+//! 2026-01-31T12:00:00.123456Z  INFO supervisor: worker ready worker=1 pid=4711
+//! 2026-01-31T12:00:01.456789Z  WARN worker 1: the queue is full: requests get 503
 //! ```
+//!
+//! - To standard error or output every process writes by itself ([`route`]).
+//! - Files and syslog have one writer, the collector: a thread of the supervisor, or of the worker
+//!   that has none ([`collector`]). Everybody else writes into pipes to it ([`source`]), what the
+//!   application and hooks print included. So a file is begun anew, opened anew or found full in
+//!   one place, between two lines, and nobody who prints sees an error or waits for a disk.
 
-use std::fmt;
-use std::io::IsTerminal;
+mod collector;
+mod event;
+mod form;
+mod route;
+mod sink;
+mod source;
+mod time;
 
-use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
+use std::io::{self, PipeWriter};
+use std::os::fd::AsFd;
+use std::process::Stdio;
+
+use appliance_project::model::{Log, LogTarget};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, layer};
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Registry, reload};
 
-/// Begins to write the log of the process called `process`, from `level` (`error`, `warn`, `info`
-/// or `debug`) on. `RUST_LOG`, if set and sound, says otherwise: `debug`, or
+pub use collector::{OpenError, Reopened};
+pub use source::{HandedSource, Kind};
+
+use form::Form;
+use route::Route;
+
+/// Until something else is said: to standard error.
+static FILTER: std::sync::OnceLock<reload::Handle<Targets, Registry>> = std::sync::OnceLock::new();
+
+/// Begins to write the log of the process called `process`, to standard error for now, from
+/// `log_level` on. `RUST_LOG`, if set and sound, says otherwise: `debug`, or
 /// `appliance_front=debug,info`.
-pub fn start(process: String, level: &str) {
-    let filter = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|wanted| !wanted.is_empty())
-        .and_then(|wanted| wanted.parse().ok())
-        .unwrap_or_else(|| Targets::new().with_default(level.parse().unwrap_or(LevelFilter::INFO)));
-    let lines = layer()
-        .with_ansi(colourful())
-        .event_format(Line { process })
-        .with_writer(std::io::stderr);
-    tracing_subscriber::registry()
-        .with(lines)
+pub fn start(process: String, log: &Log) {
+    let (filter, handle) = reload::Layer::new(filter(log));
+    let lines = event::Lines::new(process);
+    if tracing_subscriber::registry()
         .with(filter)
-        .init();
+        .with(lines)
+        .try_init()
+        .is_ok()
+    {
+        let _ = FILTER.set(handle);
+    }
+    let target = match &log.target {
+        LogTarget::Stdout => LogTarget::Stdout,
+        _ => LogTarget::Stderr,
+    };
+    let form = Form::of_stream(log, &target);
+    route::set(Route::Stream(target), form);
 }
 
-fn colourful() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+fn filter(log: &Log) -> Targets {
+    let wanted = std::env::var("RUST_LOG").ok();
+    let wanted = wanted.filter(|wanted| !wanted.is_empty());
+    let wanted = wanted.and_then(|wanted| wanted.parse().ok());
+    wanted.unwrap_or_else(|| Targets::new().with_default(event::least(log.level)))
 }
 
-struct Line {
-    process: String,
-}
-
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        SystemTime.format_time(&mut writer)?;
-        let level = *event.metadata().level();
-        if writer.has_ansi_escapes() {
-            write!(
-                writer,
-                " \x1b[{}m{level:>5}\x1b[0m \x1b[2m{}:\x1b[0m ",
-                colour(level),
-                self.process
-            )?;
-        } else {
-            write!(writer, " {level:>5} {}: ", self.process)?;
-        }
-        context
-            .field_format()
-            .format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+/// Opens everything that lines are to go to; what is open stays so. The collector is started if
+/// there is anything for it to do. Nothing is written yet: see [`apply`].
+///
+/// # Errors
+///
+/// When a file cannot be opened.
+pub fn open(log: &Log, others: &[LogTarget]) -> Result<(), OpenError> {
+    let own = Some(&log.target).filter(|target| needs_collector(target));
+    let targets: Vec<LogTarget> = own.into_iter().chain(others).cloned().collect();
+    match targets.is_empty() {
+        true => Ok(()),
+        false => collector::open(log, targets),
     }
 }
 
-fn colour(level: Level) -> u8 {
-    match level {
-        Level::ERROR => 31,
-        Level::WARN => 33,
-        Level::INFO => 32,
-        Level::DEBUG => 34,
-        Level::TRACE => 35,
+/// Takes up these settings: level, form, and where this process's own lines go. What was opened
+/// for earlier ones is closed when nobody writes to it any more.
+pub fn apply(log: &Log, others: &[LogTarget]) {
+    if let Some(handle) = FILTER.get() {
+        let _ = handle.reload(filter(log));
+    }
+    collector::configure(log, others);
+    match needs_collector(&log.target) {
+        true => {
+            let route = Route::Collector(log.target.clone());
+            route::set(route, Form::of_collector(log));
+        }
+        false => {
+            let form = Form::of_stream(log, &log.target);
+            route::set(Route::Stream(log.target.clone()), form);
+        }
+    }
+}
+
+/// Whether lines for `target` go through the collector.
+pub fn needs_collector(target: &LogTarget) -> bool {
+    !matches!(target, LogTarget::Stderr | LogTarget::Stdout)
+}
+
+/// The writing end of a pipe to the collector, which must have been told to [`open`] `target`.
+///
+/// # Errors
+///
+/// When there are no descriptors left, or no collector.
+pub fn pipe(kind: Kind, process: String, target: LogTarget) -> io::Result<PipeWriter> {
+    collector::pipe(kind, process, target)
+}
+
+/// Standard output and error of a child called `process`, so that what it prints goes to
+/// `target`; without one, to where this process's own lines go.
+///
+/// # Errors
+///
+/// Those of [`pipe`].
+pub fn stdio(process: &str, target: Option<&LogTarget>) -> io::Result<[Stdio; 2]> {
+    let target = target.cloned().unwrap_or_else(route::target);
+    Ok(match target {
+        LogTarget::Stderr => [io::stderr().into(), io::stderr().into()],
+        LogTarget::Stdout => [io::stdout().into(), io::stdout().into()],
+        target => {
+            let pipe = pipe(Kind::Printed, process.to_owned(), target)?;
+            [pipe.try_clone()?.into(), pipe.into()]
+        }
+    })
+}
+
+/// Lets this process's lines go to a pipe made by [`pipe`] for [`Kind::Events`].
+///
+/// # Errors
+///
+/// When the pipe cannot be opened once more, for writing without waiting.
+pub fn write_to(pipe: impl AsFd, log: &Log) -> io::Result<()> {
+    let end = route::PipeEnd::new(pipe.as_fd())?;
+    route::set(Route::Pipe(end), Form::of_collector(log));
+    Ok(())
+}
+
+/// A text for people, of one or more lines, to where the log goes, as it is. Colours are taken out
+/// where they would be noise.
+pub fn text(text: &str) {
+    route::text(text);
+}
+
+/// Opens all files anew, after somebody has moved them away.
+pub fn reopen() -> Vec<Reopened> {
+    collector::reopen()
+}
+
+/// Stops the collector; what it reads from waits, to be handed over. See [`go_on`].
+pub fn pause() -> Vec<HandedSource> {
+    collector::pause()
+}
+
+/// Reads on from these, in this program or in the next one of this process.
+///
+/// # Errors
+///
+/// When what lines are to go to cannot be opened.
+pub fn go_on(log: &Log, others: &[LogTarget], handed: Vec<HandedSource>) -> Result<(), OpenError> {
+    collector::go_on(log, others, handed)
+}
+
+/// Writes what is still on its way, and ends the collector. Lines go to standard error after it.
+pub fn finish() {
+    if collector::finish() {
+        route::fall_back();
     }
 }

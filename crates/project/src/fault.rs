@@ -119,6 +119,13 @@ pub(crate) enum Fault {
     /// `trusted_proxies`: every address there is.
     TrustsAll { network: Network },
 
+    /// Not a place for a log.
+    LogTarget {
+        key: KeyPath,
+        found: String,
+        problem: LogProblem,
+    },
+
     // `[python]`.
     /// `python.module` is not `module:callable`.
     Module {
@@ -265,6 +272,19 @@ pub(crate) enum Advice {
         whose: Option<(&'static str, &'static str)>,
         text: &'static str,
     },
+}
+
+/// What is wrong with a place for a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LogProblem {
+    /// `journald`.
+    Journal,
+    /// It is a folder.
+    Folder,
+    /// The file's folder does not exist.
+    NoFolder(PathBuf),
+    /// Something else.
+    Form,
 }
 
 /// What is wrong with `python.module`.

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::fault::{
-    AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem, TemplateProblem,
+    AddressProblem, Advice, Fault, HostProblem, LogProblem, ModuleProblem, PathProblem,
+    TemplateProblem,
 };
 use crate::key_path::{printable, quoted};
 use crate::network::NetworkProblem;
@@ -70,6 +71,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::Network { found, problem, .. } => return network(found, *problem),
         Fault::Rule { problem, .. } => return problem.help(),
         Fault::Tls(fault) => return fault.help(),
+        Fault::LogTarget { problem, .. } => return log_target(problem),
         Fault::TrustsAll { .. } => "name the proxies' own addresses or networks".into(),
         Fault::NobodyTrusted => {
             "add the proxies' addresses to `[server]`: `trusted_proxies = [\"10.0.0.0/8\"]`".into()
@@ -247,4 +249,18 @@ fn same_route(route: &str) -> String {
         .trim_start_matches(['=', '^', '~', ' '])
         .trim_end_matches('/');
     format!("keep one; \"= {path}\" answers `{path}` alone")
+}
+
+fn log_target(problem: &LogProblem) -> Option<String> {
+    Some(match problem {
+        LogProblem::Journal => {
+            "under systemd `\"stderr\"` is the journal, and each line carries its level".into()
+        }
+        LogProblem::Folder => "name a file in it".into(),
+        LogProblem::NoFolder(folder) => format!("create it: `mkdir -p {}`", folder.display()),
+        LogProblem::Form => {
+            "a syslog is `\"syslog\"`, `\"syslog:/path/to/socket\"` or `\"syslog://192.0.2.1:514\"`"
+                .into()
+        }
+    })
 }

@@ -94,6 +94,13 @@ const CLOCK: Kind = Kind::Duration(1000, 3_600_000);
 /// (`fs.nr_open`).
 const CONNECTIONS: Kind = Kind::Count(1, 1 << 20, false);
 
+/// syslog's facilities, in the order of their codes (RFC 5424 §6.2.1); those between `ftp` and
+/// `local0` have no name that programs agree on.
+const FACILITIES: &[&str] = &[
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+];
+
 const fn key(name: &'static str, kind: Kind, default: Default, meaning: &'static str) -> Key {
     Key {
         name,
@@ -168,8 +175,20 @@ pub(crate) static SERVER: Section = Section {
         key("admin", Kind::Text, Default::Said("none"), "An address, such as `\"127.0.0.1:9100\"`, at which the supervisor serves `/healthz`, `/readyz`, `/metrics` (Prometheus) and `/status` (JSON). For machines that may see them only: there is no password.")
             .nginx(&["stub_status"])
             .uwsgi(&["stats", "stats-server"]),
-        key("log_level", Kind::Choice(&["error", "warn", "info", "debug"]), Default::Toml("\"info\""), "What is written to standard error.")
-            .nginx(&["error_log"]),
+        key("log", Kind::Text, Default::Toml("\"stderr\""), "Where the log goes, with what the application and hooks print: `\"stderr\"`, `\"stdout\"`, a file, `\"syslog\"` (by `/dev/log`), `\"syslog:/path/to/socket\"` or `\"syslog://192.0.2.1:514\"` (UDP, RFC 5424). A file is opened anew after `appliance reopen` or SIGUSR1. Under systemd `\"stderr\"` is the journal, and each line carries its level.")
+            .nginx(&["error_log"])
+            .uwsgi(&["logto", "logto2", "logger", "rsyslog", "log-syslog"]),
+        key("log_level", Kind::Choice(&["error", "warn", "info", "debug"]), Default::Toml("\"info\""), "The least level of what is written."),
+        key("log_format", Kind::Choice(&["text", "json"]), Default::Toml("\"text\""), "`\"json\"`: each line is an object with `time`, `level`, `process`, `message` and the event's own fields. What the application prints is then such a line as well, unless it goes to standard error or output.")
+            .uwsgi(&["log-encoder"]),
+        key("log_max_size", Kind::Size(64 * KB, TB), Default::Said("no bound"), "Size at which a log file is renamed to `NAME.1` and begun anew; `NAME.1` becomes `NAME.2`, and so on. No line is lost or cut. Holds for the files of access logs as well, as the two keys below do.")
+            .uwsgi(&["log-maxsize"]),
+        key("log_max_age", Kind::Duration(60_000, 31_536_000_000), Default::Said("no bound"), "Age at which the same is done."),
+        key("log_keep", Kind::Count(1, 10_000, false), Default::Toml("5"), "How many renamed files are kept.")
+            .uwsgi(&["log-backupname"]),
+        key("log_facility", Kind::Choice(FACILITIES), Default::Toml("\"daemon\""), "The facility of what goes to syslog."),
+        key("log_tag", Kind::Text, Default::Toml("\"appliance\""), "The program's name in syslog.")
+            .uwsgi(&["log-prefix"]),
         key("head_limit", Kind::Size(KB, MB), Default::Toml("\"64KB\""), "The request line and the header fields, together. A longer request line is answered 414, longer fields 431.")
             .nginx(&["large_client_header_buffers", "client_header_buffer_size"])
             .uwsgi(&["buffer-size"]),

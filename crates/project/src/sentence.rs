@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 
 use crate::fault::{
-    AddressProblem, Advice, Fault, HostProblem, ModuleProblem, PathProblem, TemplateProblem,
-    UrlProblem,
+    AddressProblem, Advice, Fault, HostProblem, LogProblem, ModuleProblem, PathProblem,
+    TemplateProblem, UrlProblem,
 };
 use crate::key_path::{KeyPath, printable};
 use crate::network::NetworkProblem;
@@ -120,6 +120,11 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "`{network}` trusts everybody: any client may say that it is another"
             )
         }
+        Fault::LogTarget {
+            key,
+            found,
+            problem,
+        } => log_target(f, key, found, problem),
         Fault::Module { found, problem } => module(f, found, *problem),
         Fault::NoModule { route } => {
             write!(f, "route `{route}` needs `python.module`, which is missing")
@@ -529,5 +534,25 @@ fn url(problem: UrlProblem) -> &'static str {
         UrlProblem::Query => "has a query or a fragment, which a server's URL cannot",
         UrlProblem::User => "has a user name, which a server's URL cannot",
         UrlProblem::UnixPath => "must name the socket by its absolute path: `unix:/run/app.sock`",
+    }
+}
+
+fn log_target(
+    f: &mut Formatter<'_>,
+    key: &KeyPath,
+    found: &str,
+    problem: &LogProblem,
+) -> fmt::Result {
+    match problem {
+        LogProblem::Journal => write!(f, "`{key}`: there is no log called `{found}`"),
+        LogProblem::Folder => write!(f, "`{key}`: `{found}` is a folder, not a file"),
+        LogProblem::NoFolder(folder) => {
+            write!(f, "`{key}`: there is no folder `{}`", folder.display())
+        }
+        LogProblem::Form => write!(
+            f,
+            "`{key}` must be \"stderr\", \"stdout\", a file or a syslog, found `{}`",
+            printable(found)
+        ),
     }
 }

@@ -23,6 +23,8 @@ pub struct WorkerSpec {
     pub listeners: Vec<Listener>,
     /// The sockets of the other slots, for [`ToWorker::Cover`].
     pub others: Vec<OtherListener>,
+    /// The pipe for the worker's lines of the log; none if it writes them by itself.
+    pub log: Option<RawFd>,
     /// The control socket; none for a worker without a supervisor, which then minds TERM, INT
     /// and QUIT itself.
     pub control: Option<RawFd>,

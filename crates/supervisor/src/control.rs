@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::event::Event;
+use crate::logs;
 use crate::protocol::{Answer, Request};
 use crate::signals::Stop;
 use crate::sys;
@@ -117,6 +118,7 @@ impl Control {
         let stop = match request {
             Request::Stop => Stop::Command,
             Request::Quit => Stop::QuitCommand,
+            Request::Reopen => return logs::answer_reopen(&reply),
             Request::Status | Request::Reload | Request::Upgrade { .. } => {
                 // Nobody listens only when the supervisor itself is at its end.
                 let _ = self.events.send(Event::Asked(request, reply));

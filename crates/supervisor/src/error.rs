@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use appliance_log::OpenError;
 use appliance_project::Project;
 use appliance_project::model::Site;
 
@@ -35,6 +36,8 @@ pub enum StartError {
     Bind(BindError),
     /// Sockets of a service manager.
     Activation(ActivationError),
+    /// A log file.
+    Log(OpenError),
     /// Another server has the project, or the control socket or the pidfile cannot be had.
     Instance(InstanceError),
     /// The worker library cannot be handed over.
@@ -92,6 +95,7 @@ impl StartError {
             StartError::Confine(error) => Some(error.key().to_owned()),
             StartError::Python(error) => Some(error.key().to_owned()),
             StartError::Instance(error) => Some(error.key().to_owned()),
+            StartError::Log(_) => Some("server.log".to_owned()),
             StartError::Hook(_) => Some("hooks.before_start".to_owned()),
             StartError::Bind(error) => {
                 let wants = |site: &Site| site.listen.contains(&error.address());
@@ -115,6 +119,9 @@ impl StartError {
             StartError::Hook(error) => Some(error.hint()),
             StartError::Bind(error) => error.hint(),
             StartError::Activation(error) => error.hint(),
+            StartError::Log(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("the user that starts the server must be allowed to write it".to_owned())
+            }
             StartError::Instance(error) => error.hint(),
             StartError::Worker(WorkerFailure::Reported { hint, .. }) => hint.clone(),
             StartError::Worker(WorkerFailure::Died { .. }) => Some(
@@ -150,6 +157,7 @@ impl fmt::Display for StartError {
             StartError::Hook(error) => error.fmt(f),
             StartError::Bind(error) => error.fmt(f),
             StartError::Activation(error) => error.fmt(f),
+            StartError::Log(error) => error.fmt(f),
             StartError::Instance(error) => error.fmt(f),
             StartError::Library(error) => error.fmt(f),
             StartError::Launch { python, source, .. } => {
@@ -188,6 +196,7 @@ impl Error for StartError {
             StartError::Hook(error) => error.source(),
             StartError::Bind(error) => error.source(),
             StartError::Activation(error) => error.source(),
+            StartError::Log(error) => error.source(),
             StartError::Instance(error) => error.source(),
             StartError::Library(error) => error.source(),
             StartError::Launch { source, .. } | StartError::System(source) => Some(source),

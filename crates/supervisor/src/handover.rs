@@ -21,6 +21,7 @@ use appliance_project::wire::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::State;
+use crate::logs::HandedLog;
 use crate::sys::{self, Execution};
 
 /// What a binary must understand to take over; [`crate::rehearse`] asks it.
@@ -45,6 +46,9 @@ pub(crate) struct Handover {
     pub(crate) slots: Vec<HandedSlot>,
     pub(crate) workers: Vec<HandedWorker>,
     pub(crate) instance: HandedInstance,
+    /// Pipes of the log that workers write to.
+    #[serde(default)]
+    pub(crate) logs: Vec<HandedLog>,
     /// Connections of those who asked for the upgrade.
     pub(crate) asked: Vec<RawFd>,
     /// The old binary.
@@ -156,6 +160,7 @@ impl Handover {
         all.extend(self.lanes.iter().flat_map(|lanes| &lanes.sockets));
         all.extend(self.workers.iter().map(|worker| worker.control));
         all.extend(self.workers.iter().filter_map(|worker| worker.figures));
+        all.extend(self.logs.iter().map(|log| log.fd));
         let instance = &self.instance;
         all.extend([instance.listener, instance.lock.file]);
         all.extend(instance.admin);

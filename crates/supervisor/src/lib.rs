@@ -59,6 +59,7 @@ mod instance;
 mod library;
 mod lifecycle;
 mod listeners;
+mod logs;
 mod master;
 mod memory;
 mod notify;
@@ -118,6 +119,8 @@ pub fn serve(
         .build()?;
     let served = runtime.block_on(async {
         let signals = Signals::new()?;
+        logs::open(&loaded.project).map_err(StartError::Log)?;
+        logs::apply(&loaded.project);
         match loaded.project.server.master {
             true => supervise(loaded, sources, library, passed, signals, on_start).await,
             false => match become_worker(loaded, library, passed, &signals, on_start).await? {},
@@ -189,6 +192,7 @@ async fn become_worker(
         interpreter: generation.launcher.python.clone(),
         after: began.elapsed(),
     });
+    appliance_log::finish();
     let source = command.replace_this_process();
     Err(generation.launcher.failure(source).into())
 }

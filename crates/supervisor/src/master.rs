@@ -25,6 +25,7 @@ use crate::event::Event;
 use crate::folder::Folder;
 use crate::generation::Generation;
 use crate::lifecycle::{End, State, Step};
+use crate::logs;
 use crate::notify::Notifier;
 use crate::process::{self, Exit, Process, What, WorkerId};
 use crate::protocol::Request;
@@ -174,6 +175,8 @@ impl Master {
                     Wish::Stop(stop) => return Leave::Stop(stop),
                     Wish::Upgrade => self.upgrade(signals, None, Vec::new()),
                     Wish::Reload => self.reload(signals, Vec::new()),
+                    // What there is to say is in the log.
+                    Wish::Reopen => drop(logs::reopen()),
                 },
                 event = next(&mut self.events) => match event {
                     Event::Asked(Request::Reload, reply) => self.reload(signals, vec![reply]),

@@ -16,6 +16,8 @@ pub enum Request {
     Status,
     /// Read everything anew.
     Reload,
+    /// Open log files anew.
+    Reopen,
     /// Become this binary.
     Upgrade {
         /// Its path; none: what is now where the server's own binary was.

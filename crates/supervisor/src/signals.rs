@@ -49,6 +49,8 @@ impl fmt::Display for Stop {
 pub(crate) enum Wish {
     Stop(Stop),
     Reload,
+    /// To open log files anew.
+    Reopen,
     Upgrade,
 }
 
@@ -60,6 +62,7 @@ pub(crate) struct Signals {
     interrupt: Signal,
     quit: Signal,
     hangup: Signal,
+    user_1: Signal,
     user_2: Signal,
     /// Stops asked for over the control socket.
     asked: broadcast::Receiver<Stop>,
@@ -90,6 +93,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
             hangup: signal(SignalKind::hangup())?,
+            user_1: signal(SignalKind::user_defined1())?,
             user_2: signal(SignalKind::user_defined2())?,
             asked,
             ask,
@@ -103,6 +107,7 @@ impl Signals {
             _ = self.term.recv() => Wish::Stop(Stop::Term),
             _ = self.interrupt.recv() => Wish::Stop(Stop::Interrupt),
             _ = self.quit.recv() => Wish::Stop(Stop::Quit),
+            _ = self.user_1.recv() => Wish::Reopen,
             _ = self.user_2.recv() => Wish::Upgrade,
             Ok(stop) = self.asked.recv() => Wish::Stop(stop),
             _ = self.hangup.recv() => match self.on_terminal && !io::stderr().is_terminal() {
@@ -118,6 +123,7 @@ impl Signals {
         loop {
             match self.next().await {
                 Wish::Stop(stop) => return stop,
+                Wish::Reopen => drop(crate::logs::reopen()),
                 Wish::Reload | Wish::Upgrade => {
                     tracing::debug!("a signal comes to nothing while starting or stopping");
                 }

@@ -1,7 +1,7 @@
 //! Starts a worker: the project's interpreter, told to load the worker library.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -19,6 +19,7 @@ use crate::confine::Confines;
 use crate::error::StartError;
 use crate::library::Library;
 use crate::listeners::Listeners;
+use crate::logs;
 use crate::python::Environment;
 use crate::sys::{self, Execution, Inheritance};
 use crate::worker::Role;
@@ -133,12 +134,21 @@ impl Launcher {
         keep.extend(others.iter().map(|other| other.listener.fd));
         let counts = control.and_then(|_| counts());
         keep.extend(counts);
+        let mut command = Command::new(&self.python);
+        // A worker alone writes to files by itself: this process makes way for it.
+        let log = match control.is_some() || !logs::needs_thread(&project) {
+            true => logs::connect(&mut command, role, &project.server.log)?,
+            false => None,
+        };
+        let log_fd = log.as_ref().map(AsRawFd::as_raw_fd);
+        keep.extend(log_fd);
         let spec = WorkerSpec {
             slot: role.number(),
             project,
             tickets: self.current_tickets(),
             listeners: own,
             others,
+            log: log_fd,
             control,
             figures,
             counts,
@@ -149,7 +159,6 @@ impl Launcher {
         keep.extend(control);
         keep.extend(figures);
 
-        let mut command = Command::new(&self.python);
         command
             .args(["-c", BOOT, &label])
             .arg(descriptor_path(self.library.fd()))
@@ -167,6 +176,7 @@ impl Launcher {
         Ok(WorkerCommand {
             command,
             spec: file,
+            log,
             control: None,
         })
     }
@@ -190,6 +200,7 @@ fn descriptor_path(fd: RawFd) -> String {
 pub(crate) struct WorkerCommand {
     command: Command,
     spec: std::fs::File,
+    log: Option<PipeWriter>,
     control: Option<UnixStream>,
 }
 
@@ -199,10 +210,11 @@ impl WorkerCommand {
         let WorkerCommand {
             command,
             spec,
+            log,
             control,
         } = self;
         let child = tokio::process::Command::from(command).spawn();
-        drop((spec, control));
+        drop((spec, log, control));
         child
     }
 

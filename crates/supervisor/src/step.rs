@@ -20,8 +20,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// process that the command left behind may hold the pipe open for ever.)
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
-/// Runs `command` with the supervisor's own standard output and error.
-pub(crate) async fn run(command: Command, stage: &mut Stage) -> Result<Ended, Halt> {
+/// Runs `command`; what it prints goes to the log as it is.
+pub(crate) async fn run(mut command: Command, stage: &mut Stage) -> Result<Ended, Halt> {
+    let [stdout, stderr] = appliance_log::stdio("hook", None).map_err(Halt::from)?;
+    command.stdout(stdout).stderr(stderr);
     let child = match start(command) {
         Ok(child) => child,
         Err(error) => return Ok(Ended::NotStarted(error)),
@@ -36,7 +38,7 @@ pub(crate) async fn run_watched(command: Command, stage: &mut Stage) -> Result<E
         return run(command, stage).await;
     }
     let show = |line: &str| {
-        anstream::eprintln!("{line}");
+        appliance_log::text(&format!("{line}\n"));
         audience.iter().for_each(|reply| reply.progress(line));
     };
     run_with_output(command, stage, show).await

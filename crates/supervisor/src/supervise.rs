@@ -27,7 +27,7 @@ use crate::master::{Inherited, Leave, Master, Outcome};
 use crate::notify::Notifier;
 use crate::signals::Signals;
 use crate::stage::Stage;
-use crate::{Started, admin, confine, status, sys};
+use crate::{Started, admin, confine, logs, status, sys};
 
 pub(crate) async fn supervise(
     loaded: Loaded,
@@ -82,6 +82,9 @@ pub(crate) async fn resume(
 ) -> Result<Outcome, Halt> {
     sys::unblock_signals()?;
     let mut handed = Handover::read(fd)?;
+    if let Ok(loaded) = &loaded {
+        logs::take_over(&loaded.project);
+    }
     let listeners = Listeners::adopt(&handed.lanes, handed.spread)?;
     let generation = match &handed.returned {
         Some(_) => come_back(&handed, listeners.clone(), library),
@@ -90,10 +93,12 @@ pub(crate) async fn resume(
             Err(why) => {
                 // Its sockets go back as they are.
                 std::mem::forget(listeners.clone());
+                appliance_log::finish();
                 Err(handed.give_back(why).into())
             }
         },
     }?;
+    logs::adopt(generation.project(), &handed.logs);
     let instance = Instance::adopt(&handed.instance)?;
     instance.give_to(generation.project())?;
     let (reporter, events) = unbounded_channel();

@@ -124,11 +124,12 @@ pub(crate) fn unblock_signals() -> io::Result<()> {
 }
 
 fn mask_signals(how: libc::c_int) -> io::Result<()> {
-    const SIGNALS: [libc::c_int; 5] = [
+    const SIGNALS: [libc::c_int; 6] = [
         libc::SIGTERM,
         libc::SIGINT,
         libc::SIGQUIT,
         libc::SIGHUP,
+        libc::SIGUSR1,
         libc::SIGUSR2,
     ];
     let mut set = std::mem::MaybeUninit::uninit();

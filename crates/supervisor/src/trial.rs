@@ -14,6 +14,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::error::{Halt, StartError};
 use crate::generation::Generation;
 use crate::handover;
+use crate::logs;
 use crate::master::Master;
 use crate::process::Exit;
 use crate::signals::Signals;
@@ -32,7 +33,7 @@ pub(crate) async fn of(binary: &Path, mut stage: Stage) -> Result<(), Refused> {
         .args(["--handover-version", &handover::VERSION.to_string()]);
     let audience = stage.audience().to_vec();
     let show = |line: &str| {
-        anstream::eprintln!("{line}");
+        appliance_log::text(&format!("{line}\n"));
         audience.iter().for_each(|reply| reply.progress(line));
     };
     match step::run_with_output(command, &mut stage, show).await {
@@ -92,6 +93,7 @@ pub fn rehearse(
         .build()?;
     let rehearsed = runtime.block_on(async {
         let mut signals = Signals::new()?;
+        logs::open(&loaded.project).map_err(StartError::Log)?;
         let mut stage = Stage::new(&signals, Vec::new())?;
         let generation = Generation::rehearsal(loaded, library, &mut stage).await?;
         let mut master = Master::new(sources, generation, unbounded_channel(), Instant::now());

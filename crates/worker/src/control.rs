@@ -44,6 +44,18 @@ impl StopSignals {
     }
 }
 
+/// SIGUSR1, without a supervisor.
+pub(crate) async fn reopen_logs_when_told() {
+    match signal(SignalKind::user_defined1()) {
+        Ok(mut told) => {
+            while told.recv().await.is_some() {
+                crate::log::reopen();
+            }
+        }
+        Err(error) => tracing::warn!(%error, "log files cannot be opened anew by SIGUSR1"),
+    }
+}
+
 /// With nobody to serve in this worker's place.
 const STOP_NOW: ToWorker = ToWorker::Stop { idle_ms: 0 };
 

@@ -8,6 +8,7 @@
 mod control;
 mod cover;
 mod life;
+mod log;
 mod memory;
 mod process;
 mod recycling;

@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 
 use crate::control::{self, Orders, StopSignals};
 use crate::cover::Covers;
+use crate::log::WorkerLog;
 use crate::process;
 use crate::recycling::Bounds;
 use crate::replacement::{Replacement, end_when_stuck};
@@ -40,6 +41,19 @@ pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
         }
     };
     let control = assignment.control.take();
+    let log = match WorkerLog::start(&mut assignment, control.is_some()) {
+        Ok(log) => log,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return FAILED;
+        }
+    };
+    let status = run_with_log(py, assignment, control);
+    log.finish();
+    status
+}
+
+fn run_with_log(py: Python<'_>, assignment: Assignment, control: Option<UnixStream>) -> u8 {
     let reporter = control
         .as_ref()
         .and_then(|control| control.try_clone().ok());
@@ -82,11 +96,7 @@ fn start_and_serve(
         })?;
         appliance_figures::count_in(page);
     }
-    let name = match slot {
-        0 => "front".to_owned(),
-        slot => format!("worker {slot}"),
-    };
-    appliance_log::start(name, project.server.log_level.as_str());
+    print_line_by_line(py);
     std::env::set_current_dir(&project.python.chdir).map_err(|error| {
         Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
     })?;
@@ -146,6 +156,7 @@ fn start_and_serve(
                     tokio::spawn(async move { bounds.watch(&replacement).await });
                 } else {
                     tokio::spawn(end_when_stuck(move || watched.is_stuck()));
+                    tokio::spawn(control::reopen_logs_when_told());
                 }
                 let stop = async {
                     let idle = orders.stop(&mut covers).await;
@@ -199,6 +210,22 @@ enum End {
     Overdue,
     /// It never served: a request to warm up has failed, as was reported.
     Cold,
+}
+
+/// Python's standard output holds back what is printed where that is no terminal: for a program
+/// that serves, until it ends.
+fn print_line_by_line(py: Python<'_>) {
+    let reconfigure = || -> PyResult<()> {
+        let stdout = py.import("sys")?.getattr("stdout")?;
+        let options = pyo3::types::PyDict::new(py);
+        options.set_item("line_buffering", true)?;
+        stdout.call_method("reconfigure", (), Some(&options))?;
+        Ok(())
+    };
+    // It is `None` in a process that was started without.
+    if let Err(error) = reconfigure() {
+        tracing::debug!(%error, "standard output stays as it is");
+    }
 }
 
 fn start_pool(

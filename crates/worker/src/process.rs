@@ -1,6 +1,8 @@
-//! The end of a process whose threads are stuck.
-#![allow(unsafe_code)] // _exit, kill
+//! The end of a process whose threads are stuck; its standard output and error.
+#![allow(unsafe_code)] // _exit, kill, dup2
 
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -36,4 +38,31 @@ pub(crate) fn end_now(py: Python<'_>, status: u8) -> u8 {
         tracing::error!(%error, "cannot end at once");
     }
     status
+}
+
+/// Puts `pipe` where standard output and error are; what was there.
+pub(crate) fn redirect_output(pipe: &impl AsFd) -> io::Result<[OwnedFd; 2]> {
+    let saved = [
+        io::stdout().as_fd().try_clone_to_owned()?,
+        io::stderr().as_fd().try_clone_to_owned()?,
+    ];
+    for (standard, name) in [libc::STDOUT_FILENO, libc::STDERR_FILENO]
+        .iter()
+        .zip(["out", "err"])
+    {
+        // SAFETY: dup2(2) touches no memory; both descriptors are open, and nobody but this process's
+        // standard streams means the one that is replaced.
+        if unsafe { libc::dup2(pipe.as_fd().as_raw_fd(), *standard) } < 0 {
+            tracing::debug!(name, "a standard stream stays as it is");
+        }
+    }
+    Ok(saved)
+}
+
+/// Puts back what [`redirect_output`] has taken away.
+pub(crate) fn restore_output(saved: &[OwnedFd; 2]) {
+    for (standard, saved) in [libc::STDOUT_FILENO, libc::STDERR_FILENO].iter().zip(saved) {
+        // SAFETY: as above.
+        unsafe { libc::dup2(saved.as_raw_fd(), *standard) };
+    }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Assignment {
     pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
     /// Those of other slots, with the slot.
     pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
+    /// For its lines of the log.
+    pub(crate) log: Option<OwnedFd>,
     pub(crate) control: Option<UnixStream>,
     pub(crate) figures: Option<File>,
     pub(crate) counts: Option<OwnedFd>,
@@ -44,6 +46,7 @@ impl Assignment {
                     (other.slot, other.listener.address, listener)
                 })
                 .collect(),
+            log: spec.log.map(adopt),
             control: spec.control.map(|fd| UnixStream::from(adopt(fd))),
             figures: spec.figures.map(|fd| File::from(adopt(fd))),
             counts: spec.counts.map(adopt),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::fault::Fault;
 use crate::key_path::quoted;
-use crate::model::{Forwarded, Hooks, LogLevel, Server};
+use crate::model::{Forwarded, Hooks, Server};
 use crate::network::Network;
 use crate::reader::{Entry, Table};
 
@@ -27,7 +27,7 @@ impl Check<'_, '_> {
         let control = optional(table, "control", || Some(self.path(table, "control")?.0));
         let pidfile = optional(table, "pidfile", || Some(self.path(table, "pidfile")?.0));
         let admin = optional(table, "admin", || self.admin(table));
-        let log_level = self.reader.choice(table, "log_level");
+        let log = self.log(table);
         let head_limit = self.reader.size(table, "head_limit");
         let head_fields = self.reader.count(table, "head_fields");
         let head_timeout = self.reader.duration(table, "head_timeout");
@@ -47,7 +47,7 @@ impl Check<'_, '_> {
             control: control?,
             pidfile: pidfile?,
             admin: admin?,
-            log_level: level(log_level?),
+            log: log?,
             head_limit_bytes: usize::try_from(head_limit?).ok()?,
             head_fields: head_fields??,
             head_timeout: head_timeout?,
@@ -130,15 +130,6 @@ impl Check<'_, '_> {
         let entry = table.entry("before_start")?;
         let printed = print_list(&before_start);
         Some(self.reader.accept(&entry, printed, Hooks { before_start }))
-    }
-}
-
-fn level(name: &str) -> LogLevel {
-    match name {
-        "error" => LogLevel::Error,
-        "warn" => LogLevel::Warn,
-        "debug" => LogLevel::Debug,
-        _ => LogLevel::Info,
     }
 }
 

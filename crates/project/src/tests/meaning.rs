@@ -4,7 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use super::fixture::Shop;
-use crate::model::{Forwarded, Immutable, LogLevel, Pattern, Recycling, Target};
+use crate::model::{
+    Forwarded, Immutable, LogFormat, LogLevel, LogTarget, Pattern, Recycling, Target,
+};
 use crate::{Colour, Loaded, Network, Sources, load, show};
 
 fn loaded(shop: &Shop, text: &str) -> Loaded {
@@ -71,7 +73,7 @@ fn every_key_reaches_the_model() {
     let project = loaded(&shop, WHOLE).project;
     assert_eq!(project.file, shop.path().join("project.toml"));
     assert_eq!(project.server.stop_timeout, Duration::from_secs(90));
-    assert_eq!(project.server.log_level, LogLevel::Debug);
+    assert_eq!(project.server.log.level, LogLevel::Debug);
     let python = &project.python;
     let application = python.application.as_ref().expect("an application");
     assert_eq!(
@@ -201,8 +203,22 @@ fn what_is_left_out_has_its_default() {
     let project = loaded(&shop, SMALL).project;
     let (server, python) = (&project.server, &project.python);
     assert_eq!(
-        (server.master, server.stop_timeout, server.log_level),
+        (server.master, server.stop_timeout, server.log.level),
         (true, Duration::from_secs(30), LogLevel::Info)
+    );
+    let log = &server.log;
+    assert_eq!(
+        (&log.target, log.format),
+        (&LogTarget::Stderr, LogFormat::Text)
+    );
+    assert_eq!(log.rotation.keep, 5);
+    assert_eq!(
+        (log.rotation.max_size_bytes, log.rotation.max_age),
+        (None, None)
+    );
+    assert_eq!(
+        (log.syslog.facility, log.syslog.tag.as_str()),
+        (3, "appliance")
     );
     assert_eq!(
         (server.head_limit_bytes, server.head_fields),
@@ -442,4 +458,45 @@ headers = { X-Frame-Options = "DENY", X-Site = "a" }
     let fields = [("X-Frame-Options", "DENY"), ("x-site", "b")];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(api.headers, fields);
+}
+
+#[test]
+fn the_log_goes_where_it_is_told() {
+    let shop = Shop::new();
+    let target = |written: &str| {
+        let text = format!("[server]\nlog = {written:?}\n{SMALL}");
+        loaded(&shop, &text).project.server.log.target
+    };
+    assert_eq!(target("stdout"), LogTarget::Stdout);
+    assert_eq!(
+        target("media/site.log"),
+        LogTarget::File(shop.path().join("media/site.log"))
+    );
+    assert_eq!(
+        target("/var/log/shop.log"),
+        LogTarget::File("/var/log/shop.log".into())
+    );
+    assert_eq!(target("syslog"), LogTarget::SyslogSocket("/dev/log".into()));
+    assert_eq!(
+        target("syslog://10.0.0.1"),
+        LogTarget::SyslogUdp("10.0.0.1:514".into())
+    );
+
+    let text = "[server]\nlog_format = \"json\"\nlog_max_size = \"10MB\"\nlog_max_age = \"24h\"\n\
+                log_keep = 9\nlog_facility = \"local3\"\nlog_tag = \"shop\"\n";
+    let log = loaded(&shop, &format!("{text}{SMALL}")).project.server.log;
+    assert_eq!(log.format, LogFormat::Json);
+    let day = Duration::from_secs(86_400);
+    assert_eq!(
+        (log.rotation.max_size_bytes, log.rotation.max_age),
+        (Some(10 << 20), Some(day))
+    );
+    assert_eq!(
+        (
+            log.rotation.keep,
+            log.syslog.facility,
+            log.syslog.tag.as_str()
+        ),
+        (9, 19, "shop")
+    );
 }

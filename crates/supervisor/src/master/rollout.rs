@@ -20,6 +20,7 @@ use crate::event::Event;
 use crate::explain;
 use crate::generation::Generation;
 use crate::lifecycle::State;
+use crate::logs;
 use crate::master::replace::Slot;
 use crate::process::WorkerId;
 use crate::signals::Signals;
@@ -96,7 +97,7 @@ impl Master {
         };
         if !loaded.warnings.is_empty() {
             let warnings = loaded.warnings.to_string();
-            anstream::eprint!("{warnings}");
+            appliance_log::text(&warnings);
             asked
                 .iter()
                 .for_each(|reply| reply.progress(warnings.trim_end()));
@@ -104,6 +105,10 @@ impl Master {
         self.warn_of_what_stays(&loaded.project.server);
         let account = &self.generation.project().server.account;
         loaded.project.server.account.clone_from(account);
+        if let Err(error) = logs::open(&loaded.project) {
+            let text = explain::plain(&StartError::Log(error), &loaded.project, &loaded.settings);
+            return self.refuse(&asked, NOT_STARTED, &text);
+        }
         let stage = match Stage::new(signals, asked.clone()) {
             Ok(stage) => stage,
             Err(error) => return self.refuse(&asked, NOT_STARTED, &format!("error: {error}\n")),
@@ -235,6 +240,7 @@ impl Master {
         }
         self.slots = rollout.members.iter().copied().map(Slot::held_by).collect();
         self.generation = Arc::clone(&rollout.generation);
+        logs::apply(self.generation.project());
         self.stand_in = None;
         if rollout.kind != Kind::First {
             self.report_rollout(&rollout);
@@ -304,8 +310,10 @@ impl Master {
 
     /// Says why there is no new generation.
     fn refuse(&mut self, asked: &[Reply], exit_status: u8, why: &str) {
+        // What was opened for the new generation is closed.
+        logs::apply(self.generation.project());
         tracing::error!("the reload failed; what served before serves on");
-        anstream::eprint!("{why}");
+        appliance_log::text(why);
         asked
             .iter()
             .for_each(|reply| reply.failed(exit_status, why));

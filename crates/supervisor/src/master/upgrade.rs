@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use appliance_figures::Page;
+use appliance_log::HandedSource;
 
 use super::replace::Slot;
 use super::rollout::{Kind, Rollout};
@@ -24,6 +25,7 @@ use crate::generation::Generation;
 use crate::handover::{self, HandedSlot, HandedWorker, Handover};
 use crate::instance::Instance;
 use crate::listeners::Listeners;
+use crate::logs::{self, HandedLog};
 use crate::process::{self, Process, WorkerId};
 use crate::signals::{Signals, Stop};
 use crate::stage::Stage;
@@ -155,10 +157,14 @@ impl Master {
             listeners: self.generation.listeners.clone(),
             asked: asked.to_vec(),
         };
-        match self.handover(instance, &left) {
+        // The thread that reads the pipes does not survive exec.
+        let sources = appliance_log::pause();
+        let error = match self.handover(instance, &left, &sources) {
             Some(handover) => handover.exec(binary),
             None => io::ErrorKind::NotFound.into(),
-        }
+        };
+        logs::go_on(self.generation.project(), sources);
+        error
     }
 
     /// Becomes the old binary; returns only when that fails.
@@ -168,8 +174,11 @@ impl Master {
             return;
         };
         let asked = inherited.asked.clone();
-        if let Some(mut handover) = self.handover(instance, &inherited) {
-            let error = handover.give_back(why.clone());
+        let sources = appliance_log::pause();
+        let handover = self.handover(instance, &inherited, &sources);
+        let error = handover.map(|mut handover| handover.give_back(why.clone()));
+        logs::go_on(self.generation.project(), sources);
+        if let Some(error) = error {
             tracing::error!(%error, "the old binary cannot go on; the old workers serve on");
         }
         refuse(
@@ -198,7 +207,12 @@ impl Master {
         }
     }
 
-    fn handover(&self, instance: &Instance, left: &Inherited) -> Option<Handover> {
+    fn handover(
+        &self,
+        instance: &Instance,
+        left: &Inherited,
+        sources: &[HandedSource],
+    ) -> Option<Handover> {
         let slots = self.slots.iter().map(|slot| HandedSlot {
             holder: slot.holder().map(|id| id.0),
             wish: slot.wish(),
@@ -218,6 +232,7 @@ impl Master {
             slots: slots.collect(),
             workers: workers.map(|(id, worker)| handed(*id, worker)).collect(),
             instance: instance.hand_over()?,
+            logs: sources.iter().map(HandedLog::of).collect(),
             asked: left.asked.iter().map(Reply::fd).collect(),
             binary: left.binary.as_raw_fd(),
             arguments: left.arguments.clone(),
@@ -321,7 +336,7 @@ impl Master {
 
 fn refuse(asked: &[Reply], refused: &Refused) {
     tracing::error!("the upgrade failed; what served before serves on");
-    anstream::eprint!("{}", refused.text);
+    appliance_log::text(&refused.text);
     asked
         .iter()
         .for_each(|reply| reply.failed(refused.exit_status, refused.text.as_str()));
