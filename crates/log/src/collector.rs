@@ -172,7 +172,12 @@ pub(crate) fn configure(log: &Log, others: &[LogTarget]) {
     }
 }
 
-pub(crate) fn pipe(kind: Kind, process: String, target: LogTarget) -> io::Result<PipeWriter> {
+pub(crate) fn pipe(
+    kind: Kind,
+    process: String,
+    target: LogTarget,
+    json: bool,
+) -> io::Result<PipeWriter> {
     let shared = shared().ok_or(io::ErrorKind::NotConnected)?;
     let (reader, writer) = io::pipe()?;
     // The more fits, the longer a disk may take; a user's pipes have a bound in sum.
@@ -183,6 +188,7 @@ pub(crate) fn pipe(kind: Kind, process: String, target: LogTarget) -> io::Result
         kind,
         process,
         target,
+        json,
         fd: reader.into(),
         held: Vec::new(),
     });
@@ -388,12 +394,7 @@ impl Collector {
         let ready = self.ready(may_wait);
         let mut ended = false;
         let mut index = 0;
-        let Collector {
-            sources,
-            sinks,
-            json,
-            ..
-        } = self;
+        let Collector { sources, sinks, .. } = self;
         sources.retain_mut(|source| {
             let is_ready = ready.get(index).copied().unwrap_or_default();
             index += 1;
@@ -401,7 +402,7 @@ impl Collector {
                 return true;
             }
             let goes_on = match sinks.get_mut(&source.target) {
-                Some(sink) => pass_on(source, sink, *json, buffer),
+                Some(sink) => pass_on(source, sink, buffer),
                 None => source.read(buffer, |_| {}),
             };
             ended |= !goes_on;
@@ -458,10 +459,10 @@ impl Collector {
 }
 
 /// Passes on what can be read at once; false at the end.
-fn pass_on(source: &mut Source, sink: &mut Sink, json: bool, buffer: &mut [u8]) -> bool {
+fn pass_on(source: &mut Source, sink: &mut Sink, buffer: &mut [u8]) -> bool {
     let process = mem::take(&mut source.process);
     let mut lines = Vec::new();
-    let (kind, is_syslog) = (source.kind, sink.is_syslog());
+    let (kind, json, is_syslog) = (source.kind, source.json, sink.is_syslog());
     let mut wrapped = Vec::new();
     let goes_on = source.read(buffer, |piece| match piece {
         Piece::Ready(ready) => sink.lines(ready),

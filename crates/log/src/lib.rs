@@ -23,7 +23,7 @@ use std::io::{self, PipeWriter};
 use std::os::fd::AsFd;
 use std::process::Stdio;
 
-use appliance_project::model::{Log, LogTarget};
+use appliance_project::model::{Log, LogFormat, LogTarget};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, reload};
@@ -105,28 +105,32 @@ pub fn needs_collector(target: &LogTarget) -> bool {
     !matches!(target, LogTarget::Stderr | LogTarget::Stdout)
 }
 
-/// The writing end of a pipe to the collector, which must have been told to [`open`] `target`.
+/// The writing end of a pipe to the collector, which must have been told to [`open`] its target.
 ///
 /// # Errors
 ///
 /// When there are no descriptors left, or no collector.
-pub fn pipe(kind: Kind, process: String, target: LogTarget) -> io::Result<PipeWriter> {
-    collector::pipe(kind, process, target)
+pub fn pipe(kind: Kind, process: String, log: &Log) -> io::Result<PipeWriter> {
+    let json = log.format == LogFormat::Json;
+    collector::pipe(kind, process, log.target.clone(), json)
 }
 
 /// Standard output and error of a child called `process`, so that what it prints goes to
-/// `target`; without one, to where this process's own lines go.
+/// where `log` does; without one, to where this process's own lines go.
 ///
 /// # Errors
 ///
 /// Those of [`pipe`].
-pub fn stdio(process: &str, target: Option<&LogTarget>) -> io::Result<[Stdio; 2]> {
-    let target = target.cloned().unwrap_or_else(route::target);
+pub fn stdio(process: &str, log: Option<&Log>) -> io::Result<[Stdio; 2]> {
+    let (target, json) = match log {
+        Some(log) => (log.target.clone(), log.format == LogFormat::Json),
+        None => route::target(),
+    };
     Ok(match target {
         LogTarget::Stderr => [io::stderr().into(), io::stderr().into()],
         LogTarget::Stdout => [io::stdout().into(), io::stdout().into()],
         target => {
-            let pipe = pipe(Kind::Printed, process.to_owned(), target)?;
+            let pipe = collector::pipe(Kind::Printed, process.to_owned(), target, json)?;
             [pipe.try_clone()?.into(), pipe.into()]
         }
     })

@@ -40,13 +40,14 @@ pub(crate) fn set(route: Route, form: Form) {
     *STATE.write().unwrap_or_else(PoisonError::into_inner) = State { route, form };
 }
 
-/// Where this process's lines end up, as far as it knows.
-pub(crate) fn target() -> LogTarget {
+/// Where this process's lines end up, as far as it knows, and whether as JSON.
+pub(crate) fn target() -> (LogTarget, bool) {
     let state = STATE.read().unwrap_or_else(PoisonError::into_inner);
-    match &state.route {
+    let target = match &state.route {
         Route::Stream(target) | Route::Collector(target) => target.clone(),
         Route::Pipe(_) => LogTarget::Stderr,
-    }
+    };
+    (target, state.form == Form::Json)
 }
 
 /// The collector has ended.

@@ -31,6 +31,8 @@ pub struct HandedSource {
     pub process: String,
     /// Where its lines go.
     pub target: LogTarget,
+    /// Whether what is printed is to become JSON.
+    pub json: bool,
     /// The reading end.
     pub fd: OwnedFd,
     /// What has been read of a line that has not ended.
@@ -45,6 +47,7 @@ pub(crate) struct Source {
     pub(crate) kind: Kind,
     pub(crate) process: String,
     pub(crate) target: LogTarget,
+    pub(crate) json: bool,
     pipe: File,
     held: Vec<u8>,
 }
@@ -63,6 +66,7 @@ impl Source {
             kind: handed.kind,
             process: handed.process,
             target: handed.target,
+            json: handed.json,
             pipe: handed.fd.into(),
             held: handed.held,
         }
@@ -73,6 +77,7 @@ impl Source {
             kind: self.kind,
             process: self.process,
             target: self.target,
+            json: self.json,
             fd: self.pipe.into(),
             held: self.held,
         }
@@ -170,6 +175,7 @@ mod tests {
             kind,
             process: "worker 1".into(),
             target: LogTarget::Stdout,
+            json: false,
             fd: reader.into(),
             held: Vec::new(),
         })

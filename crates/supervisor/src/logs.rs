@@ -47,10 +47,10 @@ pub(crate) fn connect(
         0 => "front".to_owned(),
         number => format!("worker {number}"),
     };
-    let [stdout, stderr] = appliance_log::stdio(&name, Some(&log.target))?;
+    let [stdout, stderr] = appliance_log::stdio(&name, Some(log))?;
     command.stdout(stdout).stderr(stderr);
     match appliance_log::needs_collector(&log.target) {
-        true => appliance_log::pipe(Kind::Events, name, log.target.clone()).map(Some),
+        true => appliance_log::pipe(Kind::Events, name, log).map(Some),
         false => Ok(None),
     }
 }
@@ -92,6 +92,8 @@ pub(crate) struct HandedLog {
     process: String,
     target: LogTarget,
     pub(crate) fd: RawFd,
+    #[serde(default)]
+    json: bool,
     held: Vec<u8>,
 }
 
@@ -101,6 +103,7 @@ impl HandedLog {
             kind: source.kind,
             process: source.process.clone(),
             target: source.target.clone(),
+            json: source.json,
             fd: source.fd.as_raw_fd(),
             held: source.held.clone(),
         }
@@ -111,6 +114,7 @@ impl HandedLog {
             kind: self.kind,
             process: self.process,
             target: self.target,
+            json: self.json,
             fd: sys::adopt(self.fd)?,
             held: self.held,
         })

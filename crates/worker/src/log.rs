@@ -54,7 +54,7 @@ impl WorkerLog {
 fn collect(log: &Log, name: String) -> io::Result<[OwnedFd; 2]> {
     appliance_log::open(log, &[]).map_err(io::Error::other)?;
     appliance_log::apply(log, &[]);
-    let pipe = appliance_log::pipe(Kind::Printed, name, log.target.clone())?;
+    let pipe = appliance_log::pipe(Kind::Printed, name, log)?;
     redirect_output(&pipe)
 }
 
