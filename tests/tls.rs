@@ -27,7 +27,7 @@ mod resume;
 mod serving;
 
 use authority::Authority;
-use client::{Client, Secure};
+use client::Client;
 use support::{Appliance, Project};
 
 /// Says what it was asked, by what, and how much it got.
