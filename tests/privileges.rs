@@ -496,3 +496,16 @@ fn what_the_user_cannot_reach_is_named() {
         "{chdir:?}: {refused:?}"
     );
 }
+
+#[test]
+fn the_log_of_a_root_server_has_the_lines_of_its_users_workers() {
+    let project = project("user = \"nobody\"\nlog = \"site.log\"");
+    let mut site = Appliance::launch(project, &[]);
+    site.wait_until_listening_by("site.log");
+    let log = site.project.path("site.log");
+    site.get("/");
+    assert_eq!(site.stop(), 0);
+    assert_eq!(fs::metadata(&log).unwrap().uid(), 0);
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.contains("worker ready worker=2"), "{log}");
+}

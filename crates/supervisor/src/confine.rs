@@ -11,7 +11,8 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -79,6 +80,14 @@ impl Confines {
         match &self.account {
             Some(account) => sys::as_account(account, action),
             None => Ok(action()),
+        }
+    }
+
+    /// Makes a pipe theirs: who opens an end of it once more, by `/proc/self/fd`, must own it.
+    pub(crate) fn give(&self, pipe: impl AsFd) -> io::Result<()> {
+        match &self.account {
+            Some(account) => fchown(pipe, Some(account.uid), Some(account.gid)),
+            None => Ok(()),
         }
     }
 

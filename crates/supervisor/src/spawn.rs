@@ -140,6 +140,9 @@ impl Launcher {
             true => logs::connect(&mut command, role, &project.server.log)?,
             false => None,
         };
+        if let Some(log) = &log {
+            Confines::of(&project.server).give(log)?;
+        }
         let log_fd = log.as_ref().map(AsRawFd::as_raw_fd);
         keep.extend(log_fd);
         let spec = WorkerSpec {
