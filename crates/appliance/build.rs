@@ -13,7 +13,7 @@ use std::process::Command;
 const SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
 
 /// The crates that have no part in it.
-const OTHERS: [&str; 3] = ["appliance", "import", "supervisor"];
+const OTHERS: [&str; 4] = ["appliance", "import", "supervisor", "survey"];
 
 fn main() {
     let workspace = PathBuf::from(required("CARGO_MANIFEST_DIR")).join("../..");

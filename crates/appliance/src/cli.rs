@@ -19,6 +19,8 @@ Examples:
   appliance serve shop.toml --set python.threads=8
   appliance check shop.toml --show                 every setting, and who set it
   appliance reload shop.toml                       take up new code and settings
+  appliance init && appliance doctor               a project file, and what is wrong
+  appliance import nginx.conf uwsgi.ini            one project file of two configurations
   ./appliance-2 upgrade shop.toml                  let the server become this binary
 
 Exit status:
@@ -133,7 +135,79 @@ pub(crate) enum Command {
         #[arg(long)]
         show: bool,
     },
+    /// Write a project file for a folder, by what lies there
+    ///
+    /// Finds Django by its manage.py, Flask and other WSGI applications by their modules, virtual
+    /// environments and requirements, built fronts, and what Django's settings say about static
+    /// files. Nothing is run. Says what it found, and what has to be done before it serves.
+    #[command(after_help = INIT_HELP)]
+    Init {
+        /// The project's folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Replace a project file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Name the traps of a deployment that a project has fallen into
+    ///
+    /// Debugging, default secrets, static files that nobody collected or serves, threads against
+    /// database connections, owners, ports, open files, the clock. Imports the application in the
+    /// project's own Python, as a worker would, and changes nothing.
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor {
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
+    /// Make one project file of nginx.conf, uwsgi.ini and the like
+    ///
+    /// Reads what belongs to one site: nginx.conf with its includes, uwsgi.ini, .xml, .yaml or
+    /// .json, systemd units that start uWSGI or gunicorn, NGINX Unit's JSON. The project file goes
+    /// to standard output or `--output`, and to standard error what became of every directive.
+    #[command(after_help = IMPORT_HELP)]
+    Import {
+        /// Configurations that belong to one site, in any order
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Write the project file here
+        #[arg(long, short, value_name = "PROJECT")]
+        output: Option<PathBuf>,
+        /// Replace a project file that is there
+        #[arg(long, requires = "output")]
+        force: bool,
+    },
 }
+
+const IMPORT_HELP: &str = "\
+Examples:
+  appliance import /etc/nginx/nginx.conf uwsgi.ini
+  appliance import nginx.conf gunicorn.service --output project.toml
+  appliance import unit.json > project.toml
+
+Exit status:
+  0  written; what could not be carried over stands in the report and at the file's end
+  1  a file cannot be read or understood, or the result needs a hand before it serves
+  2  the command line is wrong";
+
+const INIT_HELP: &str = "\
+Examples:
+  appliance init                                   write ./project.toml
+  appliance init /srv/shop --force                 write it anew
+
+Exit status:
+  0  written
+  1  there is nothing to serve, or a project file already
+  2  the command line is wrong";
+
+const DOCTOR_HELP: &str = "\
+Examples:
+  appliance doctor                                 look over ./project.toml
+  sudo -u shop appliance doctor shop.toml          as the user who serves it
+
+Exit status:
+  0  no problems; there may be advice
+  1  problems, or the project file is wrong
+  2  the command line is wrong";
 
 /// Which project, with which changes.
 #[derive(Debug, Args)]

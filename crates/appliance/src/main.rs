@@ -3,6 +3,8 @@
 
 mod cli;
 mod failure;
+mod import;
+mod init;
 mod library;
 mod remote;
 mod summary;
@@ -38,6 +40,13 @@ fn main() -> ExitCode {
             .into(),
         Command::Upgrade { project, binary } => upgrade(&project, binary),
         Command::Check { project, show } => check(&project, show).unwrap_or_else(refuse).into(),
+        Command::Init { folder, force } => init::init(&folder, force).into(),
+        Command::Doctor { project } => init::doctor(&project).unwrap_or_else(refuse).into(),
+        Command::Import {
+            files,
+            output,
+            force,
+        } => import::run(&files, output.as_deref(), force).into(),
         Command::Reload { project } => ask(&project, Request::Reload),
         Command::Reopen { project } => ask(&project, Request::Reopen),
         Command::Stop { project } => ask(&project, Request::Stop),

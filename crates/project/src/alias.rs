@@ -4,13 +4,13 @@
 use crate::fault::Advice;
 use crate::keys::{Key, SECTIONS, Section, TOP};
 
-const NGINX: &str = "nginx";
-const UWSGI: &str = "uWSGI";
+pub(crate) const NGINX: &str = "nginx";
+pub(crate) const UWSGI: &str = "uWSGI";
 /// Names that one would guess, and that some key may get.
 pub(crate) const OURS: &str = "";
 
 /// Names that have no key of ours, and what holds instead. Those that have one stand in the table
-/// of keys.
+/// of keys. A text with the word `yet` is of something missing: `foreign` reads it so.
 #[rustfmt::skip]
 pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (UWSGI, "max-requests-delta", "`max_requests` is spread over workers by itself"),
@@ -95,7 +95,7 @@ pub(crate) fn advice(section: &'static Section, name: &str) -> Option<Advice> {
 }
 
 /// The same name but for case, `-` and `_`.
-fn same(a: &str, b: &str) -> bool {
+pub(crate) fn same(a: &str, b: &str) -> bool {
     let plain = |b: u8| {
         if b == b'-' {
             b'_'

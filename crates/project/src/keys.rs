@@ -36,7 +36,7 @@ pub(crate) struct Key {
 
 /// The type of a value, with its range.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `true` or `false`.
     Flag,
     /// A whole number from the first to the second; with a third `true`, also `"auto"`.
@@ -242,7 +242,8 @@ pub(crate) static PYTHON: Section = Section {
         key("timeout_grace", Kind::Duration(1000, 3_600_000), Default::Toml("\"10s\""), "How long a thread may take to come back from a request that has timed out. Then its worker is replaced.")
             .uwsgi(&["harakiri-graceful-timeout"]),
         key("queue_timeout", Kind::Duration(1000, 3_600_000), Default::Toml("\"30s\""), "How long a request may wait for a Python thread. Then the answer is 503 with Retry-After. `request_timeout` begins after it."),
-        key("max_requests", Kind::Count(1, 1_000_000_000, false), Default::Said("no bound"), "Requests after which a worker is replaced, plus up to a tenth, so that workers which started together do not leave together. Its successor is ready before it goes, here and below."),
+        key("max_requests", Kind::Count(1, 1_000_000_000, false), Default::Said("no bound"), "Requests after which a worker is replaced, plus up to a tenth, so that workers which started together do not leave together. Its successor is ready before it goes, here and below.")
+            .uwsgi(&["max-requests"]),
         key("max_lifetime", Kind::Duration(1000, 31_536_000_000), Default::Said("no bound"), "Age at which a worker is replaced, plus up to a tenth.")
             .uwsgi(&["max-worker-lifetime"]),
         key("memory_soft_limit", Kind::Size(MB, TB), Default::Said("four fifths of the machine's or container's memory, divided by `processes` + 1; none without a supervisor"), "Memory of its own (resident, without mapped files) at which a worker is replaced. At least one and a half times what it takes when it is ready.")
@@ -461,7 +462,7 @@ impl Section {
 
 impl Kind {
     /// What a value must be, for ``must be …, found …``.
-    pub(crate) fn expected(self) -> String {
+    pub fn expected(self) -> String {
         match self {
             Kind::Flag => "`true` or `false`".into(),
             Kind::Count(min, max, false) => format!("from {min} to {max}"),

@@ -17,6 +17,7 @@ pub mod certificate;
 mod check;
 mod defaults;
 mod fault;
+mod foreign;
 mod help;
 mod key_path;
 mod keys;
@@ -43,7 +44,9 @@ use std::string::FromUtf8Error;
 use std::{fs, io};
 
 use crate::fault::Fault;
+pub use crate::foreign::{Foreign, Program, foreign, kind};
 pub use crate::key_path::KeyPath;
+pub use crate::keys::Kind;
 use crate::layers::{FILE, Layers, Origin};
 pub use crate::model::Project;
 pub use crate::network::{Network, NetworkProblem};
@@ -51,6 +54,7 @@ pub use crate::reference::reference;
 pub use crate::report::{Colour, Report};
 use crate::report::{Place, Problem};
 pub use crate::show::{Setting, show};
+pub use crate::units::{parse_size, print_duration, print_size};
 
 /// What a project is read from, lowest layer first.
 #[derive(Debug, Clone, Default)]
@@ -97,8 +101,13 @@ pub struct Loaded {
 /// Reads, merges and checks a project. Fails with everything that is wrong with it, warnings
 /// among it. Looks at files and folders, but changes nothing.
 pub fn load(sources: &Sources) -> Result<Loaded, Report> {
+    let text = read(&sources.file, &absolute_file(&sources.file))?;
+    load_text(sources, text)
+}
+
+/// The same of a file that holds `text`, whether or not it is there.
+pub fn load_text(sources: &Sources, text: String) -> Result<Loaded, Report> {
     let file = absolute_file(&sources.file);
-    let text = read(&sources.file, &file)?;
     let mut problems = Vec::new();
     let mut layers = Layers::new(sources, text, &mut problems);
     let (mut project, mut settings) = (None, Vec::new());

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::fault::Fault;
+use crate::fault::{Fault, LogProblem, TlsFault};
 use crate::layers::Origin;
 
 /// What is wrong, and where.
@@ -56,6 +56,34 @@ impl Problem {
             fault,
             place,
             severity: Severity::Warning,
+        }
+    }
+
+    /// The path, user or group that is not there, if that is the problem.
+    fn missing(&self) -> Option<&str> {
+        match &self.fault {
+            Fault::NoFolder {
+                path,
+                exists: false,
+                ..
+            }
+            | Fault::NoRegularFile {
+                path,
+                exists: false,
+                ..
+            }
+            | Fault::NoVirtualenv { path }
+            | Fault::Tls(TlsFault::Unreadable {
+                path,
+                exists: false,
+                ..
+            })
+            | Fault::LogTarget {
+                problem: LogProblem::NoFolder(path),
+                ..
+            } => path.to_str(),
+            Fault::UnknownUser { found } | Fault::UnknownGroup { found } => Some(found),
+            _ => None,
         }
     }
 
@@ -104,6 +132,20 @@ impl Report {
             .iter()
             .filter(|problem| problem.is_error())
             .count()
+    }
+
+    /// The paths, users and groups that are named, but not there.
+    pub fn missing(&self) -> Vec<&str> {
+        self.problems.iter().filter_map(Problem::missing).collect()
+    }
+
+    /// How many problems stop the start even where every path is there.
+    pub fn errors_besides_missing(&self) -> usize {
+        let others = self
+            .problems
+            .iter()
+            .filter(|problem| problem.missing().is_none());
+        others.filter(|problem| problem.is_error()).count()
     }
 
     /// Whether there is nothing to report.

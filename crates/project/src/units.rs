@@ -33,7 +33,7 @@ const DURATIONS: [(&str, u64); 6] = [
 ];
 
 /// Bytes of `"64KB"`, `"20 MB"`, `"1g"`, `"65535"`; none if it is not a size.
-pub(crate) fn parse_size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let (number, suffix) = split_number(text)?;
     let suffix = suffix.trim_start().to_ascii_lowercase();
     let bytes = match suffix.as_str() {
@@ -72,7 +72,7 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
 }
 
 /// The shortest exact form: `64KB`, `20MB`, `65535B`, `0`.
-pub(crate) fn print_size(bytes: u64) -> String {
+pub fn print_size(bytes: u64) -> String {
     if bytes == 0 {
         return "0".to_owned();
     }
@@ -88,7 +88,7 @@ pub(crate) fn print_size(bytes: u64) -> String {
 }
 
 /// The shortest exact form: `30s`, `1m30s`, `0s`. Whole milliseconds, as [`parse_duration`] reads.
-pub(crate) fn print_duration(duration: Duration) -> String {
+pub fn print_duration(duration: Duration) -> String {
     let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut out = String::new();
     for (unit, millis) in DURATIONS {

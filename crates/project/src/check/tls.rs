@@ -155,6 +155,7 @@ impl Check<'_, '_> {
                     path,
                     reason: reason(&error),
                     denied: error.kind() == io::ErrorKind::PermissionDenied,
+                    exists: error.kind() != io::ErrorKind::NotFound,
                 };
                 self.reader.fault_at(Fault::Tls(fault), &entry);
                 None

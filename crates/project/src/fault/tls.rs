@@ -28,6 +28,8 @@ pub(crate) enum TlsFault {
         reason: String,
         /// The system forbids it.
         denied: bool,
+        /// There is something of that name.
+        exists: bool,
     },
     /// The file is not what it should be.
     Pem {

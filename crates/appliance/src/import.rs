@@ -1,0 +1,90 @@
+//! `appliance import`: configurations in, a project file and a report out.
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+use appliance_import::{Imported, System};
+use appliance_project::Sources;
+
+use crate::cli::Status;
+use crate::failure;
+
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
+
+/// Reads `files` and writes what they make to `output`, or to standard output.
+pub(crate) fn run(files: &[PathBuf], output: Option<&Path>, force: bool) -> Status {
+    let imported = match appliance_import::import(files, &System) {
+        Ok(imported) => imported,
+        Err(refused) => {
+            let styled = io::stderr().is_terminal();
+            anstream::eprint!("{}", refused.render(styled));
+            return Status::BadProject;
+        }
+    };
+    if let Err(error) = write(output, force, &imported.project) {
+        anstream::eprintln!("{ERROR}error{ERROR:#}: {error}");
+        return Status::BadProject;
+    }
+    anstream::eprint!("{}", imported.report);
+    verify(&imported, output)
+}
+
+/// Writes a project file; one that is there stays, unless told otherwise.
+pub(crate) fn write(output: Option<&Path>, force: bool, text: &str) -> Result<(), String> {
+    let Some(path) = output else {
+        let written = io::stdout().lock().write_all(text.as_bytes());
+        return written.map_err(|error| format!("cannot write to standard output: {error}"));
+    };
+    let mut options = OpenOptions::new();
+    options.write(true);
+    match force {
+        true => options.create(true).truncate(true),
+        // One that appears in between stays as well.
+        false => options.create_new(true),
+    };
+    let written = options
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    let name = path.display();
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            format!(
+                "`{name}` is there already: `--force` replaces it, `--output` takes another name"
+            )
+        }
+        io::ErrorKind::NotFound => format!("there is no folder for `{name}`"),
+        _ => format!("cannot write `{name}`: {error}"),
+    })
+}
+
+/// Checks the project file as `appliance check` would. Paths that are not here may be elsewhere.
+fn verify(imported: &Imported, output: Option<&Path>) -> Status {
+    let sources = Sources {
+        file: output.unwrap_or(Path::new("project.toml")).to_owned(),
+        ..Sources::default()
+    };
+    let checked = appliance_project::load_text(&sources, imported.project.clone());
+    for note in &imported.notes {
+        anstream::eprintln!("{WARNING}warning{WARNING:#}: {note}");
+    }
+    let Err(report) = checked else {
+        return Status::Done;
+    };
+    for path in report.missing() {
+        anstream::eprintln!(
+            "{WARNING}warning{WARNING:#}: not on this machine: `{}`",
+            path
+        );
+    }
+    if report.errors_besides_missing() == 0 {
+        return Status::Done;
+    }
+    anstream::eprintln!(
+        "{ERROR}error{ERROR:#}: the project file needs your hand before it serves:\n"
+    );
+    failure::report(&report);
+    Status::BadProject
+}

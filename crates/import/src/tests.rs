@@ -1,0 +1,5 @@
+//! Whole configurations, and damaged ones.
+
+mod access;
+mod any_bytes;
+mod deployments;
