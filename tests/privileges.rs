@@ -509,3 +509,39 @@ fn the_log_of_a_root_server_has_the_lines_of_its_users_workers() {
     let log = fs::read_to_string(&log).unwrap();
     assert!(log.contains("worker ready worker=2"), "{log}");
 }
+
+#[test]
+fn root_writes_no_log_to_where_the_user_could_lead_it() {
+    let user = "user = \"nobody\"";
+    let project = project(&format!("{user}\nlog = \"var/site.log\""));
+    fs::write(project.path("secret"), "root's\n").unwrap();
+    std::os::unix::fs::symlink("../secret", project.path("var/site.log")).unwrap();
+    let finished = project.serve_in_vain();
+    assert_eq!(finished.status, 3, "{finished:?}");
+    assert!(
+        finished.stderr.contains("cannot open the log `"),
+        "{finished:?}"
+    );
+    assert_eq!(
+        fs::read_to_string(project.path("secret")).unwrap(),
+        "root's\n"
+    );
+
+    fs::remove_file(project.path("var/site.log")).unwrap();
+    let mut site = Appliance::launch(project, &[]);
+    site.wait_until_listening_by("var/site.log");
+    assert_eq!(site.stop(), 0);
+    let owner = |path: PathBuf| fs::metadata(path).unwrap().uid();
+    assert_eq!(owner(site.project.path("var/site.log")), NOBODY);
+}
+
+#[test]
+fn root_writes_the_log_where_only_root_may() {
+    let mut site = Appliance::launch(project("user = \"nobody\"\nlog = \"site.log\""), &[]);
+    site.wait_until_listening_by("site.log");
+    assert_eq!(site.stop(), 0);
+    assert_eq!(
+        fs::metadata(site.project.path("site.log")).unwrap().uid(),
+        0
+    );
+}

@@ -5,6 +5,7 @@ use std::time::Instant;
 use appliance_gateway::Timing;
 use http::StatusCode;
 
+use crate::access_log::{End, Entry};
 use crate::clock;
 
 /// A request, from the end of its head; it is counted when this is dropped, which also happens
@@ -16,6 +17,13 @@ pub(crate) struct Account {
     pub(crate) status: Option<StatusCode>,
     /// Of the application, if that answered.
     pub(crate) timing: Option<Timing>,
+    /// Whether the client is told.
+    pub(crate) tells_timing: bool,
+    /// The line that it will be, where there is an access log.
+    pub(crate) entry: Option<Box<Entry>>,
+    /// Bytes that were sent of its response, and those of the response's head.
+    pub(crate) sent_bytes: u64,
+    pub(crate) head_bytes: u64,
 }
 
 impl Account {
@@ -24,6 +32,10 @@ impl Account {
             began: clock::of_this_turn(),
             status: None,
             timing: None,
+            tells_timing: false,
+            entry: None,
+            sent_bytes: 0,
+            head_bytes: 0,
         }
     }
 }
@@ -34,5 +46,14 @@ impl Drop for Account {
         let figures = &appliance_figures::own().front;
         figures.request(self.status.map(|status| status.as_u16()));
         figures.request_time.record(took);
+        if let Some(entry) = &self.entry {
+            entry.write(End {
+                status: self.status,
+                timing: self.timing,
+                took,
+                sent_bytes: self.sent_bytes,
+                head_bytes: self.head_bytes,
+            });
+        }
     }
 }

@@ -20,12 +20,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use appliance_gateway::{Answering, Gateway, News, Reply, RequestBody};
-use appliance_message::{Fields, Framing, Head, Name, Refusal, list};
+use appliance_gateway::{Answering, Gateway, News, Reply, RequestBody, Timing};
+use appliance_message::{Fields, Framing, Head, Name, Refusal, ResponseHead, list};
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 use tokio::net::TcpStream;
 
+use crate::access_log::Entry;
 use crate::account::Account;
 use crate::connections::{DRAINING_HEAD_TICKS, Member, Order, Phase, Status};
 use crate::error_page::{Form, error_page, plain_at_tls};
@@ -116,15 +117,19 @@ impl<G: Gateway> Connection<G> {
                     left = left.saturating_sub(1);
                     self.answer_or_500(head, left == 0).await
                 }
-                NextHead::Refused { refusal, is_head } => self.refuse(refusal, is_head).await,
+                NextHead::Refused { refusal, is_head } => {
+                    self.log_what_is_no_request();
+                    self.refuse(refusal, is_head).await
+                }
                 NextHead::TimedOut => {
+                    self.log_what_is_no_request();
                     let page = error_page(StatusCode::REQUEST_TIMEOUT, Form::Line);
                     self.last_words(page, Manner::of_refusal(false)).await;
                     return; // Who is that slow is not waited for any longer.
                 }
                 NextHead::End => return,
             };
-            self.account = None;
+            self.conclude();
             match after {
                 After::Next => self.status.enter(Phase::Idle, self.front.keep_alive_ticks),
                 After::Close if !self.socket.has_unread() => return,
@@ -227,25 +232,34 @@ impl<G: Gateway> Connection<G> {
     async fn answer(&mut self, mut head: Head, is_last: bool) -> After {
         let is_head = head.method == Method::HEAD;
         let client = Client::of(&self.front, self.origin, &mut head);
+        let sites = Arc::clone(&self.sites);
         let framing = match head.framing() {
             Ok(framing) => framing,
-            Err(refusal) => return self.refuse(refusal, is_head).await,
+            Err(refusal) => {
+                self.log(sites.default_site(), Some(&head), client);
+                return self.refuse(refusal, is_head).await;
+            }
         };
         let keeps_alive = !is_last && head.keeps_alive();
         let mut manner = Manner::new(&head.method, head.version, keeps_alive);
         let Ok(expects) = expects_continue(&head) else {
+            self.log(sites.default_site(), Some(&head), client);
             let refused = refuse(StatusCode::EXPECTATION_FAILED, &head);
             return self.last_words(refused, manner).await;
         };
-        let sites = Arc::clone(&self.sites);
         let Ok(site) = sites.find(&head) else {
+            self.log(sites.default_site(), Some(&head), client);
             let refused = refuse(StatusCode::BAD_REQUEST, &head);
             return self.last_words(refused, manner).await;
         };
+        self.log(site, Some(&head), client);
         self.socket.set_send_ticks(site.send_ticks);
         let by = (client, self.socket.secured());
         let (answer, visit) = request::answer(&*self.front, site, &mut head, by).await;
         manner.visit = visit.as_ref();
+        if let (Some(entry), Some(visit)) = (self.entry(), &visit) {
+            entry.note_user(visit.user.as_deref());
+        }
         if let Some(tls) = site.tls.as_ref().filter(|_| client.is_https) {
             manner.hsts = tls.hsts();
         }
@@ -296,6 +310,9 @@ impl<G: Gateway> Connection<G> {
         let (front, sites) = (&self.front, &self.sites);
         let (request, mut asked) =
             request::for_application(front, sites, site, from, received, timeout, manner.visit);
+        if let Some(entry) = self.entry() {
+            entry.id = Some(asked.id.clone());
+        }
         let mut reply = pin!(self.front.gateway.call(request));
         loop {
             let news = poll_fn(|context| match reply.as_mut().poll_news(context) {
@@ -329,19 +346,27 @@ impl<G: Gateway> Connection<G> {
 
     async fn relay(
         &mut self,
-        reply: Reply<G::Body>,
+        mut reply: Reply<G::Body>,
         asked: &mut Asked,
         mut manner: Manner<'_>,
     ) -> After {
+        let mut tells_timing = false;
         if let Some(account) = &mut self.account {
             account.timing = Some(reply.timing);
+            tells_timing = account.tells_timing;
+        }
+        if tells_timing {
+            reply
+                .head
+                .fields
+                .add("Server-Timing", server_timing(reply.timing));
         }
         let (head, stream) = match request::outcome(reply, asked).await {
             Outcome::Whole(response) => return self.send(response, manner).await,
             Outcome::Stream(head, stream) => (head, stream),
         };
         manner.keeps_alive &= self.goes_on();
-        self.answers_with(head.status);
+        self.answers_with(&head, manner);
         let end = send::stream(&mut self.socket, &self.status, head, stream, manner).await;
         match end {
             Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
@@ -397,15 +422,45 @@ impl<G: Gateway> Connection<G> {
         self.status.order() < Order::Drain
     }
 
-    fn answers_with(&mut self, status: StatusCode) {
+    fn answers_with(&mut self, head: &ResponseHead, manner: Manner<'_>) {
         if let Some(account) = &mut self.account {
-            account.status = Some(status);
+            account.status = Some(head.status);
+            if let Some(entry) = &mut account.entry {
+                entry.note_response(head, manner.visit);
+            }
         }
+    }
+
+    fn entry(&mut self) -> Option<&mut Entry> {
+        self.account.as_mut()?.entry.as_deref_mut()
+    }
+
+    /// Begins a line of the site's access log, if it has one.
+    fn log(&mut self, site: &Site, head: Option<&Head>, client: Client) {
+        let Some(account) = &mut self.account else {
+            return;
+        };
+        account.tells_timing = site.server_timing;
+        let Some(log) = &site.access_log else {
+            return;
+        };
+        let mut entry = log.begin(head, client, self.origin.local);
+        entry.id = log.has_id().then(|| self.front.next_id());
+        account.entry = Some(entry);
+    }
+
+    fn log_what_is_no_request(&mut self) {
+        let sites = Arc::clone(&self.sites);
+        let client = Client {
+            address: self.origin.peer,
+            is_https: false,
+        };
+        self.log(sites.default_site(), None, client);
     }
 
     async fn send(&mut self, response: Response, mut manner: Manner<'_>) -> After {
         manner.keeps_alive &= self.goes_on();
-        self.answers_with(response.head.status);
+        self.answers_with(&response.head, manner);
         let sent = send::response(&mut self.socket, &self.status, response, manner).await;
         if let Err(error) = &sent {
             tracing::debug!(peer = %self.origin.peer, %error, "a response was not sent to its end");
@@ -436,6 +491,29 @@ impl<G: Gateway> Connection<G> {
             let _ = tokio::time::timeout(LINGER, self.socket.drop_unread()).await;
         }
     }
+}
+
+impl<G> Connection<G> {
+    /// The request is over, and counted.
+    fn conclude(&mut self) {
+        if let Some(mut account) = self.account.take() {
+            (account.sent_bytes, account.head_bytes) = self.socket.sent();
+        }
+    }
+}
+
+/// Where the connection is closed in the middle of a request.
+impl<G> Drop for Connection<G> {
+    fn drop(&mut self) {
+        self.conclude();
+    }
+}
+
+/// `queue;dur=0.1, app;dur=12.3`: milliseconds (W3C Server Timing).
+fn server_timing(timing: Timing) -> String {
+    let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
+    let (queue, application) = (millis(timing.queued), millis(timing.application));
+    format!("queue;dur={queue:.1}, app;dur={application:.1}")
 }
 
 /// An expectation that nobody here can fulfil: 417 (RFC 9110 §10.1.1).

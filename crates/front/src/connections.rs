@@ -310,6 +310,7 @@ impl Connections {
             ticks.tick().await;
             self.set_date();
             self.clock.ticks.fetch_add(1, Relaxed);
+            appliance_log::flush();
             for status in lock(&self.list).iter().flatten() {
                 status.tell(status.overdue());
                 gone_idle += usize::from(status.phase() == Phase::Idle && status.age() == 1);

@@ -16,6 +16,7 @@
 //!    The application may hand over to a file after all ([`hand_off`]).
 //! 6. [`send`]: the response becomes bytes; files leave by `sendfile`.
 
+mod access_log;
 mod account;
 pub mod clock;
 mod connection;

@@ -108,7 +108,7 @@ async fn decided<'a, G: Gateway>(
 pub(crate) struct Asked {
     form: Form,
     part: Option<Box<Part>>,
-    id: RequestId,
+    pub(crate) id: RequestId,
     /// None where the application has nothing to hand over to.
     pending: Option<Box<Pending>>,
 }

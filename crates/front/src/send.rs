@@ -143,6 +143,7 @@ pub(crate) async fn response(
     }
     let length = response.head.length.unwrap_or(0);
     let (head, _) = encode(&response.head, Some(length), manner, status);
+    socket.head_is(head.len());
     match response.body {
         _ if !manner.has_body(response.head.status) => socket.send([&head, b"", b""]).await,
         Body::Empty => socket.send([&head, b"", b""]).await,
@@ -192,6 +193,7 @@ where
     let mut body = pin!(body);
     let length = head.length.or_else(|| body.size_hint().exact());
     let (mut out, delimiter) = encode(&head, length, manner, status);
+    socket.head_is(out.len());
     if !manner.has_body(head.status) {
         socket.send([&out, b"", b""]).await?;
         return Ok(StreamEnd::Complete);

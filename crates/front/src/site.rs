@@ -8,6 +8,7 @@ use appliance_message::{Head, Name, Target};
 use appliance_project::model;
 use http::Version;
 
+use crate::access_log::AccessLog;
 use crate::connections::ticks;
 use crate::files::Cache;
 use crate::hand_off::SendfileRoots;
@@ -24,6 +25,9 @@ pub(crate) struct Site {
     pub(crate) rules: Option<Arc<Rules>>,
     /// What holds for TLS; none for a site without.
     pub(crate) tls: Option<SiteTls>,
+    pub(crate) access_log: Option<Arc<AccessLog>>,
+    /// Whether the application's responses say how long it took.
+    pub(crate) server_timing: bool,
     /// Ticks that a client may pause while it sends a body.
     pub(crate) body_ticks: u32,
     /// Ticks in which a client may take nothing of its response.
@@ -68,6 +72,8 @@ impl Sites {
                 sendfile: SendfileRoots::new(&written.sendfile_roots, cache),
                 rules: Rules::new(&written.rules),
                 tls,
+                access_log: AccessLog::new(written.access_log.as_ref()),
+                server_timing: written.server_timing,
                 body_ticks: ticks(written.body_timeout),
                 send_ticks: ticks(written.send_timeout),
             });

@@ -47,6 +47,9 @@ pub(crate) struct Socket {
     seen: usize,
     status: Arc<Status>,
     send_ticks: u32,
+    /// Of the current response.
+    sent_bytes: u64,
+    head_bytes: u64,
     /// Something of the current response has been sent.
     has_begun: bool,
 }
@@ -83,6 +86,8 @@ impl Socket {
             seen: 0,
             status,
             send_ticks: 0,
+            sent_bytes: 0,
+            head_bytes: 0,
             has_begun: false,
         }
     }
@@ -330,7 +335,7 @@ impl Socket {
         };
         let result = self.mind(result);
         result.map_ok(|sent| {
-            count(sent);
+            self.count(sent);
             sent
         })
     }
@@ -370,7 +375,7 @@ impl Socket {
                 self.mind(result)
             })
             .await?;
-            count(now);
+            self.count(now);
             sent += now;
         }
         Ok(())
@@ -394,13 +399,13 @@ impl Socket {
         let mut sent = 0;
         while sent < head.len() {
             let now = self.write(|tcp| send_more(tcp, &head[sent..])).await?;
-            count(now);
+            self.count(now);
             sent += now;
         }
         let mut in_turn = 0;
         while len > 0 {
             let sent = self.write(|tcp| sendfile(tcp, file, offset, len)).await?;
-            count(sent);
+            self.count(sent);
             let sent = sent as u64;
             if sent == 0 {
                 // The file is shorter than it was: what is missing cannot be sent.
@@ -443,7 +448,7 @@ impl Socket {
                 self.mind(result)
             });
             let sent = sent.await?;
-            count(head.len() + sent);
+            self.count(head.len() + sent);
             let sent = sent as u64;
             if sent == 0 && len > 0 {
                 // The file is shorter than it was: what is missing cannot be sent.
@@ -486,6 +491,22 @@ impl Socket {
         if let Some(tls) = &mut self.tls {
             tls.begin_response();
         }
+        (self.sent_bytes, self.head_bytes) = (0, 0);
+    }
+
+    /// The response's head has so many bytes.
+    pub(crate) fn head_is(&mut self, bytes: usize) {
+        self.head_bytes = bytes as u64;
+    }
+
+    /// Bytes that were sent of the response, and those of its head.
+    pub(crate) fn sent(&self) -> (u64, u64) {
+        (self.sent_bytes, self.head_bytes)
+    }
+
+    fn count(&mut self, sent: usize) {
+        self.sent_bytes += sent as u64;
+        appliance_figures::own().front.bytes_sent.add(sent as u64);
     }
 
     /// Whether something of the response has been sent.
@@ -540,10 +561,6 @@ impl Drop for Socket {
     fn drop(&mut self) {
         self.say_farewell();
     }
-}
-
-fn count(sent: usize) {
-    appliance_figures::own().front.bytes_sent.add(sent as u64);
 }
 
 /// The slices without their first `sent` bytes.

@@ -64,6 +64,9 @@ const LONGEST_QUEUE: usize = 1 << 20;
 /// Of a pipe. The kernel's own size is 64 KB.
 const PIPE_BYTES: usize = 256 << 10;
 
+/// How long lines that are still on their way are read at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 struct Inbox {
     commands: Vec<Command>,
     /// Of the lines among them.
@@ -277,7 +280,9 @@ impl Collector {
             match self.obey() {
                 Next::GoOn => {}
                 Next::Finish => {
-                    while self.read(&mut buffer, false) {}
+                    // A process that was left behind may print for ever.
+                    let enough = Instant::now() + LAST_LINES;
+                    while self.read(&mut buffer, false) && Instant::now() < enough {}
                     self.obey();
                     return Vec::new();
                 }

@@ -14,6 +14,7 @@
 mod collector;
 mod event;
 mod form;
+mod ready;
 mod route;
 mod sink;
 mod source;
@@ -21,6 +22,7 @@ mod time;
 
 use std::io::{self, PipeWriter};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::Stdio;
 
 use appliance_project::model::{Log, LogFormat, LogTarget};
@@ -29,7 +31,9 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, reload};
 
 pub use collector::{OpenError, Reopened};
+pub use ready::{ReadyLines, flush, flush_at_end};
 pub use source::{HandedSource, Kind};
+pub use time::Moment;
 
 use form::Form;
 use route::Route;
@@ -64,6 +68,13 @@ fn filter(log: &Log) -> Targets {
     let wanted = wanted.filter(|wanted| !wanted.is_empty());
     let wanted = wanted.and_then(|wanted| wanted.parse().ok());
     wanted.unwrap_or_else(|| Targets::new().with_default(event::least(log.level)))
+}
+
+/// Lets log files be opened and renamed by `rights`, which does what it is given for a path; or does
+/// not, and then that fails.
+pub fn open_files_by(rights: impl Fn(&Path, &mut (dyn FnMut() + Send)) + Send + Sync + 'static) {
+    // Once in a process.
+    let _ = sink::RIGHTS.set(Box::new(rights));
 }
 
 /// Opens everything that lines are to go to; what is open stays so. The collector is started if
@@ -113,6 +124,15 @@ pub fn needs_collector(target: &LogTarget) -> bool {
 pub fn pipe(kind: Kind, process: String, log: &Log) -> io::Result<PipeWriter> {
     let json = log.format == LogFormat::Json;
     collector::pipe(kind, process, log.target.clone(), json)
+}
+
+/// The same for ready lines, to a target of their own.
+///
+/// # Errors
+///
+/// Those of [`pipe`].
+pub fn ready_pipe(process: String, target: LogTarget) -> io::Result<PipeWriter> {
+    collector::pipe(Kind::Ready, process, target, false)
 }
 
 /// Standard output and error of a child called `process`, so that what it prints goes to

@@ -181,14 +181,18 @@ struct Pipe {
     torn: bool,
 }
 
+/// A writing end at which nobody waits: opened once more, since that is a property of the open file,
+/// which other processes may share.
+pub(crate) fn without_waiting(pipe: BorrowedFd<'_>) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))
+}
+
 impl PipeEnd {
-    /// Opened once more, since whether a write waits is a property of the open file, which other
-    /// processes may share.
     pub(crate) fn new(pipe: BorrowedFd<'_>) -> io::Result<PipeEnd> {
-        let file = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))?;
+        let file = without_waiting(pipe)?;
         Ok(PipeEnd(Mutex::new(Pipe { file, torn: false })))
     }
 

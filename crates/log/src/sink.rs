@@ -10,6 +10,8 @@ use appliance_project::model::{Log, LogTarget};
 
 use crate::form::Severity;
 
+pub(crate) use file::RIGHTS;
+
 use file::LogFile;
 use stream::Stream;
 use syslog::Syslog;

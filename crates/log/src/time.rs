@@ -1,6 +1,7 @@
 //! The time of day as text, in UTC: the zone of a machine may change, and its rules are a library.
 
 use std::fmt::{self, Write};
+use std::io;
 use std::time::{Duration, SystemTime};
 
 const MONTHS: [&str; 12] = [
@@ -9,7 +10,7 @@ const MONTHS: [&str; 12] = [
 
 /// A moment, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub struct Moment {
     year: u64,
     /// From 1.
     month: u64,
@@ -18,10 +19,12 @@ pub(crate) struct Moment {
     minute: u64,
     second: u64,
     micros: u32,
+    since_epoch: u64,
 }
 
 impl Moment {
-    pub(crate) fn now() -> Moment {
+    /// The time now.
+    pub fn now() -> Moment {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Moment::after_epoch(since.unwrap_or_default())
     }
@@ -37,6 +40,7 @@ impl Moment {
             minute: seconds / 60 % 60,
             second: seconds % 60,
             micros: since.subsec_micros(),
+            since_epoch: seconds,
         }
     }
 
@@ -50,11 +54,50 @@ impl Moment {
             minute,
             second,
             micros,
+            ..
         } = self;
         write!(
             out,
             "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z"
         )
+    }
+
+    /// `10/Oct/2000:13:55:36 +0000`, as in the Common Log Format.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn common_log(self, out: &mut impl io::Write) -> io::Result<()> {
+        let month = MONTHS[(self.month - 1) as usize];
+        let (day, year) = (self.day, self.year);
+        let (hour, minute, second) = (self.hour, self.minute, self.second);
+        write!(
+            out,
+            "{day:02}/{month}/{year}:{hour:02}:{minute:02}:{second:02} +0000"
+        )
+    }
+
+    /// `2000-10-10T13:55:36+00:00`, as nginx writes it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn iso8601(self, out: &mut impl io::Write) -> io::Result<()> {
+        let (year, month, day) = (self.year, self.month, self.day);
+        let (hour, minute, second) = (self.hour, self.minute, self.second);
+        write!(
+            out,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+00:00"
+        )
+    }
+
+    /// `971186136.123`: seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn seconds(self, out: &mut impl io::Write) -> io::Result<()> {
+        write!(out, "{}.{:03}", self.since_epoch, self.micros / 1000)
     }
 
     /// `Jan  2 15:04:05`, as syslog(3) writes it.
@@ -107,6 +150,19 @@ mod tests {
         assert_eq!(at(1_709_251_199), "2024-02-29T23:59:59.123456Z");
         assert_eq!(at(1_709_251_200), "2024-03-01T00:00:00.123456Z");
         assert_eq!(at(4_102_444_799), "2099-12-31T23:59:59.123456Z");
+    }
+
+    #[test]
+    fn access_logs_have_forms_of_their_own() {
+        let moment = Moment::after_epoch(Duration::new(1_000_000_000, 123_456_789));
+        let mut text = Vec::new();
+        moment.common_log(&mut text).unwrap();
+        text.push(b' ');
+        moment.iso8601(&mut text).unwrap();
+        text.push(b' ');
+        moment.seconds(&mut text).unwrap();
+        let expected = "09/Sep/2001:01:46:40 +0000 2001-09-09T01:46:40+00:00 1000000000.123";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 pub(crate) use crate::fault::tls::TlsFault;
 use crate::key_path::KeyPath;
+use crate::log_format::FormatProblem;
 use crate::network::{Network, NetworkProblem};
 
 pub(crate) use rule::{PasswordProblem, RuleProblem};
@@ -119,6 +120,11 @@ pub(crate) enum Fault {
     /// `trusted_proxies`: every address there is.
     TrustsAll { network: Network },
 
+    /// Not a format of lines.
+    LogFormat {
+        key: KeyPath,
+        problem: FormatProblem,
+    },
     /// Not a place for a log.
     LogTarget {
         key: KeyPath,

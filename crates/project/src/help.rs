@@ -7,6 +7,7 @@ use crate::fault::{
     TemplateProblem,
 };
 use crate::key_path::{printable, quoted};
+use crate::log_format::FormatProblem;
 use crate::network::NetworkProblem;
 
 /// The line after `help:`.
@@ -71,6 +72,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::Network { found, problem, .. } => return network(found, *problem),
         Fault::Rule { problem, .. } => return problem.help(),
         Fault::Tls(fault) => return fault.help(),
+        Fault::LogFormat { problem, .. } => return log_format(problem),
         Fault::LogTarget { problem, .. } => return log_target(problem),
         Fault::TrustsAll { .. } => "name the proxies' own addresses or networks".into(),
         Fault::NobodyTrusted => {
@@ -263,4 +265,17 @@ fn log_target(problem: &LogProblem) -> Option<String> {
                 .into()
         }
     })
+}
+
+fn log_format(problem: &FormatProblem) -> Option<String> {
+    match problem {
+        FormatProblem::Unknown { near: None, .. } => Some(
+            "docs/project-file.md lists the variables; fields are `$http_NAME` and `$sent_http_NAME`".into(),
+        ),
+        FormatProblem::Nothing => Some(
+            "write \"common\", \"combined\", \"json\", or a text such as \"$remote_addr $request $status\""
+                .into(),
+        ),
+        _ => None,
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::log_format::LineFormat;
 use crate::network::Network;
 
 mod answer;
@@ -350,11 +351,42 @@ pub struct Site {
     /// `send_timeout`: the longest time in which a client may take nothing of its response.
     /// Default 60 s; 1 s to 1 h.
     pub send_timeout: Duration,
+    /// The keys of the access log; none: nothing is logged.
+    pub access_log: Option<AccessLog>,
+    /// `server_timing`: whether responses of the application say how long it took. Default false.
+    pub server_timing: bool,
     /// What holds where no route answers.
     pub rules: Rules,
     /// `routes`, in the order of the file; at least one. Never a prefix both with and without
     /// its final slash.
     pub routes: Vec<Route>,
+}
+
+/// A line for each request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLog {
+    /// `access_log`.
+    pub target: LogTarget,
+    /// `access_log_format`: default `combined`.
+    pub format: LineFormat,
+    /// `access_log_errors`: only answers from 400 on. Default false.
+    pub errors_only: bool,
+    /// `access_log_sample`: of other answers one of so many, 1 to 1000000. Default 1.
+    pub sample: u32,
+}
+
+impl Project {
+    /// Where access logs go, each once.
+    pub fn access_logs(&self) -> Vec<LogTarget> {
+        let logs = self
+            .sites
+            .iter()
+            .filter_map(|site| site.access_log.as_ref());
+        let mut targets: Vec<LogTarget> = logs.map(|log| log.target.clone()).collect();
+        targets.sort();
+        targets.dedup();
+        targets
+    }
 }
 
 /// One entry of `site.routes`.

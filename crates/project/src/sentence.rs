@@ -8,6 +8,7 @@ use crate::fault::{
     TemplateProblem, UrlProblem,
 };
 use crate::key_path::{KeyPath, printable};
+use crate::log_format::FormatProblem;
 use crate::network::NetworkProblem;
 
 /// Writes the sentence.
@@ -120,6 +121,7 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "`{network}` trusts everybody: any client may say that it is another"
             )
         }
+        Fault::LogFormat { key, problem } => log_format(f, key, problem),
         Fault::LogTarget {
             key,
             found,
@@ -554,5 +556,20 @@ fn log_target(
             "`{key}` must be \"stderr\", \"stdout\", a file or a syslog, found `{}`",
             printable(found)
         ),
+    }
+}
+
+fn log_format(f: &mut Formatter<'_>, key: &KeyPath, problem: &FormatProblem) -> fmt::Result {
+    match problem {
+        FormatProblem::Unknown { name, near } => {
+            write!(f, "`{key}`: there is no variable `${}`", printable(name))?;
+            match near {
+                Some(near) => write!(f, ", did you mean `${near}`?"),
+                None => Ok(()),
+            }
+        }
+        FormatProblem::NoName => write!(f, "`{key}`: a `$` has no name after it"),
+        FormatProblem::Nothing => write!(f, "`{key}`: there is no variable in it"),
+        FormatProblem::Newline => write!(f, "`{key}`: an end of line in the middle of a line"),
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 use serde::{Deserialize, Serialize};
 
 use crate::Project;
+use crate::model::LogTarget;
 use crate::tickets::TicketSecret;
 
 /// Everything a worker needs to know, handed over as JSON in an inherited descriptor.
@@ -23,6 +24,8 @@ pub struct WorkerSpec {
     pub listeners: Vec<Listener>,
     /// The sockets of the other slots, for [`ToWorker::Cover`].
     pub others: Vec<OtherListener>,
+    /// Pipes for the lines of access logs.
+    pub access_logs: Vec<(LogTarget, RawFd)>,
     /// The pipe for the worker's lines of the log; none if it writes them by itself.
     pub log: Option<RawFd>,
     /// The control socket; none for a worker without a supervisor, which then minds TERM, INT

@@ -91,6 +91,29 @@ impl Confines {
         }
     }
 
+    /// Whether the user they run as may put something else at this path, which this process can.
+    pub(crate) fn can_move(&self, path: &Path) -> bool {
+        let Some(account) = &self.account else {
+            return false;
+        };
+        let real = path.parent().and_then(|folder| folder.canonicalize().ok());
+        let real = real.as_deref();
+        let replaces = |folder: &Path, others: u32, of: u32| {
+            folder.metadata().is_ok_and(|found| {
+                let mode = found.mode();
+                found.uid() == account.uid
+                    || account.groups.contains(&found.gid()) && mode & 0o020 != 0
+                    || mode & others == of
+            })
+        };
+        // In a sticky folder (`/tmp`) everybody adds names, but replaces none of others.
+        let adds = |folder: &Path| replaces(folder, 0o002, 0o002);
+        let moves = |folder: &Path| replaces(folder, 0o1002, 0o002);
+        let written = path.parent();
+        let mut above = written.into_iter().chain(real).flat_map(Path::ancestors);
+        written.is_some_and(adds) || real.is_some_and(adds) || above.any(moves)
+    }
+
     /// `USER` and the like, where they are not those of this process.
     pub(crate) fn variables(&self) -> Vec<(OsString, OsString)> {
         let Some(account) = &self.account else {

@@ -120,7 +120,10 @@ impl StartError {
             StartError::Bind(error) => error.hint(),
             StartError::Activation(error) => error.hint(),
             StartError::Log(error) if error.source.kind() == io::ErrorKind::PermissionDenied => {
-                Some("the user that starts the server must be allowed to write it".to_owned())
+                Some(
+                    "where its folder belongs to `server.user`, that user opens it; else, whoever starts the server"
+                        .to_owned(),
+                )
             }
             StartError::Instance(error) => error.hint(),
             StartError::Worker(WorkerFailure::Reported { hint, .. }) => hint.clone(),

@@ -119,6 +119,7 @@ pub fn serve(
         .build()?;
     let served = runtime.block_on(async {
         let signals = Signals::new()?;
+        logs::mind_rights(&loaded.project);
         logs::open(&loaded.project).map_err(StartError::Log)?;
         logs::apply(&loaded.project);
         match loaded.project.server.master {

@@ -6,26 +6,37 @@ use std::process::Command;
 
 use appliance_log::{HandedSource, Kind, OpenError};
 use appliance_project::Project;
-use appliance_project::model::{Log, LogTarget};
+use appliance_project::model::LogTarget;
 use serde::{Deserialize, Serialize};
 
+use crate::confine::Confines;
 use crate::control::Reply;
 use crate::sys;
 use crate::worker::Role;
 
 /// Opens what the project's lines go to, beside what is open already.
 pub(crate) fn open(project: &Project) -> Result<(), OpenError> {
-    appliance_log::open(&project.server.log, &[])
+    appliance_log::open(&project.server.log, &project.access_logs())
+}
+
+/// Whoever may change a log file's folder can let its name mean any other file: there root opens
+/// and renames files as that user.
+pub(crate) fn mind_rights(project: &Project) {
+    let confines = Confines::of(&project.server);
+    appliance_log::open_files_by(move |path, action| match confines.can_move(path) {
+        true => drop(confines.act(action)),
+        false => action(),
+    });
 }
 
 /// Goes over to the project's settings.
 pub(crate) fn apply(project: &Project) {
-    appliance_log::apply(&project.server.log, &[]);
+    appliance_log::apply(&project.server.log, &project.access_logs());
 }
 
 /// Whether there is a thread that writes for all.
 pub(crate) fn needs_thread(project: &Project) -> bool {
-    appliance_log::needs_collector(&project.server.log.target)
+    appliance_log::needs_collector(&project.server.log.target) || !project.access_logs().is_empty()
 }
 
 /// Goes over to the settings of a server that must go on whatever comes: where it cannot write, it says so.
@@ -36,22 +47,61 @@ pub(crate) fn take_over(project: &Project) {
     }
 }
 
-/// Sees to it that what a worker prints, and its own lines, go where the log does; the pipe for
-/// the latter, if they do not go straight there.
-pub(crate) fn connect(
-    command: &mut Command,
-    role: Role,
-    log: &Log,
-) -> io::Result<Option<PipeWriter>> {
-    let name = match role.number() {
-        0 => "front".to_owned(),
-        number => format!("worker {number}"),
-    };
-    let [stdout, stderr] = appliance_log::stdio(&name, Some(log))?;
-    command.stdout(stdout).stderr(stderr);
-    match appliance_log::needs_collector(&log.target) {
-        true => appliance_log::pipe(Kind::Events, name, log).map(Some),
-        false => Ok(None),
+/// Pipes for a worker's lines.
+#[derive(Debug, Default)]
+pub(crate) struct Pipes {
+    /// For its own; none if they go straight to where the log does.
+    log: Option<PipeWriter>,
+    access: Vec<(LogTarget, PipeWriter)>,
+}
+
+impl Pipes {
+    /// Sees to it that what a worker prints, and its lines, go where the log does.
+    pub(crate) fn connect(
+        command: &mut Command,
+        role: Role,
+        project: &Project,
+    ) -> io::Result<Pipes> {
+        let log = &project.server.log;
+        let name = match role.number() {
+            0 => "front".to_owned(),
+            number => format!("worker {number}"),
+        };
+        let [stdout, stderr] = appliance_log::stdio(&name, Some(log))?;
+        command.stdout(stdout).stderr(stderr);
+        let mut access = Vec::new();
+        for target in project.access_logs() {
+            let pipe = appliance_log::ready_pipe(name.clone(), target.clone())?;
+            access.push((target, pipe));
+        }
+        let log = match appliance_log::needs_collector(&log.target) {
+            true => Some(appliance_log::pipe(Kind::Events, name, log)?),
+            false => None,
+        };
+        Ok(Pipes { log, access })
+    }
+
+    /// Makes them those of the user who writes to them.
+    pub(crate) fn give(&self, confines: &Confines) -> io::Result<()> {
+        let access = self.access.iter().map(|(_, pipe)| pipe);
+        let mut pipes = self.log.iter().chain(access);
+        pipes.try_for_each(|pipe| confines.give(pipe))
+    }
+
+    pub(crate) fn log(&self) -> Option<RawFd> {
+        self.log.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    pub(crate) fn access(&self) -> Vec<(LogTarget, RawFd)> {
+        let pipes = self.access.iter();
+        pipes
+            .map(|(target, pipe)| (target.clone(), pipe.as_raw_fd()))
+            .collect()
+    }
+
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let access = self.access.iter().map(|(_, pipe)| pipe.as_raw_fd());
+        self.log().into_iter().chain(access)
     }
 }
 
@@ -129,7 +179,7 @@ pub(crate) fn adopt(project: &Project, handed: &[HandedLog]) {
 
 /// The server goes on without the lines of workers that are to be replaced anyway.
 pub(crate) fn go_on(project: &Project, sources: Vec<HandedSource>) {
-    if let Err(error) = appliance_log::go_on(&project.server.log, &[], sources) {
+    if let Err(error) = appliance_log::go_on(&project.server.log, &project.access_logs(), sources) {
         return tracing::error!(%error, "the log goes to standard error, and lines of workers are lost");
     }
     apply(project);

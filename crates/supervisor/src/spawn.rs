@@ -1,7 +1,7 @@
 //! Starts a worker: the project's interpreter, told to load the worker library.
 
 use std::fs::File;
-use std::io::{self, PipeWriter, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -19,7 +19,7 @@ use crate::confine::Confines;
 use crate::error::StartError;
 use crate::library::Library;
 use crate::listeners::Listeners;
-use crate::logs;
+use crate::logs::{self, Pipes};
 use crate::python::Environment;
 use crate::sys::{self, Execution, Inheritance};
 use crate::worker::Role;
@@ -136,22 +136,20 @@ impl Launcher {
         keep.extend(counts);
         let mut command = Command::new(&self.python);
         // A worker alone writes to files by itself: this process makes way for it.
-        let log = match control.is_some() || !logs::needs_thread(&project) {
-            true => logs::connect(&mut command, role, &project.server.log)?,
-            false => None,
+        let pipes = match control.is_some() || !logs::needs_thread(&project) {
+            true => Pipes::connect(&mut command, role, &project)?,
+            false => Pipes::default(),
         };
-        if let Some(log) = &log {
-            Confines::of(&project.server).give(log)?;
-        }
-        let log_fd = log.as_ref().map(AsRawFd::as_raw_fd);
-        keep.extend(log_fd);
+        pipes.give(&Confines::of(&project.server))?;
+        keep.extend(pipes.descriptors());
         let spec = WorkerSpec {
             slot: role.number(),
             project,
             tickets: self.current_tickets(),
             listeners: own,
             others,
-            log: log_fd,
+            access_logs: pipes.access(),
+            log: pipes.log(),
             control,
             figures,
             counts,
@@ -179,7 +177,7 @@ impl Launcher {
         Ok(WorkerCommand {
             command,
             spec: file,
-            log,
+            pipes,
             control: None,
         })
     }
@@ -203,7 +201,7 @@ fn descriptor_path(fd: RawFd) -> String {
 pub(crate) struct WorkerCommand {
     command: Command,
     spec: std::fs::File,
-    log: Option<PipeWriter>,
+    pipes: Pipes,
     control: Option<UnixStream>,
 }
 
@@ -213,11 +211,11 @@ impl WorkerCommand {
         let WorkerCommand {
             command,
             spec,
-            log,
+            pipes,
             control,
         } = self;
         let child = tokio::process::Command::from(command).spawn();
-        drop((spec, log, control));
+        drop((spec, pipes, control));
         child
     }
 

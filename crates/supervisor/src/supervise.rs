@@ -83,6 +83,7 @@ pub(crate) async fn resume(
     sys::unblock_signals()?;
     let mut handed = Handover::read(fd)?;
     if let Ok(loaded) = &loaded {
+        logs::mind_rights(&loaded.project);
         logs::take_over(&loaded.project);
     }
     let listeners = Listeners::adopt(&handed.lanes, handed.spread)?;

@@ -6,8 +6,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use appliance_log::Kind;
-use appliance_project::model::Log;
+use appliance_log::{Kind, ReadyLines};
+use appliance_project::Project;
 
 use crate::process::{redirect_output, restore_output};
 use crate::spec::Assignment;
@@ -30,9 +30,12 @@ impl WorkerLog {
         if let Some(pipe) = assignment.log.take() {
             appliance_log::write_to(pipe, log)?;
         }
-        let saved = match supervised || !appliance_log::needs_collector(&log.target) {
+        for (target, pipe) in assignment.access_logs.drain(..) {
+            ReadyLines::write_to(target, assignment.slot, pipe)?;
+        }
+        let saved = match supervised {
             true => None,
-            false => Some(collect(log, name)?),
+            false => collect(&assignment.project, name)?,
         };
         Ok(WorkerLog {
             saved,
@@ -42,6 +45,7 @@ impl WorkerLog {
 
     /// What comes after it goes to where everything went before the start.
     pub(crate) fn finish(self) {
+        appliance_log::flush_at_end();
         if let Some(saved) = self.saved {
             restore_output(&saved);
         }
@@ -51,11 +55,20 @@ impl WorkerLog {
     }
 }
 
-fn collect(log: &Log, name: String) -> io::Result<[OwnedFd; 2]> {
-    appliance_log::open(log, &[]).map_err(io::Error::other)?;
-    appliance_log::apply(log, &[]);
+/// What a supervisor would do; standard output and error as they were, if they go elsewhere now.
+fn collect(project: &Project, name: String) -> io::Result<Option<[OwnedFd; 2]>> {
+    let (log, access_logs) = (&project.server.log, project.access_logs());
+    appliance_log::open(log, &access_logs).map_err(io::Error::other)?;
+    appliance_log::apply(log, &access_logs);
+    for target in access_logs {
+        let pipe = appliance_log::ready_pipe(name.clone(), target.clone())?;
+        ReadyLines::write_to(target, 1, pipe)?;
+    }
+    if !appliance_log::needs_collector(&log.target) {
+        return Ok(None);
+    }
     let pipe = appliance_log::pipe(Kind::Printed, name, log)?;
-    redirect_output(&pipe)
+    redirect_output(&pipe).map(Some)
 }
 
 /// Opens log files anew, as SIGUSR1 asks for it.

@@ -7,6 +7,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use appliance_project::Project;
+use appliance_project::model::LogTarget;
 use appliance_project::tickets::TicketSecret;
 use appliance_project::wire::WorkerSpec;
 
@@ -18,6 +19,8 @@ pub(crate) struct Assignment {
     pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
     /// Those of other slots, with the slot.
     pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
+    /// For lines of access logs.
+    pub(crate) access_logs: Vec<(LogTarget, OwnedFd)>,
     /// For its lines of the log.
     pub(crate) log: Option<OwnedFd>,
     pub(crate) control: Option<UnixStream>,
@@ -45,6 +48,11 @@ impl Assignment {
                     let listener = TcpListener::from(adopt(other.listener.fd));
                     (other.slot, other.listener.address, listener)
                 })
+                .collect(),
+            access_logs: spec
+                .access_logs
+                .into_iter()
+                .map(|(target, fd)| (target, adopt(fd)))
                 .collect(),
             log: spec.log.map(adopt),
             control: spec.control.map(|fd| UnixStream::from(adopt(fd))),

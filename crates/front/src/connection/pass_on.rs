@@ -45,7 +45,11 @@ impl<G: Gateway> Connection<G> {
         if let Err(error) = ready {
             return self.body_failed(&head, &error, manner).await;
         }
-        let id = request::vet(&self.front, &self.sites, self.origin, &mut head).to_string();
+        let id = request::vet(&self.front, &self.sites, self.origin, &mut head);
+        if let Some(entry) = self.entry() {
+            entry.id = Some(id.clone());
+        }
+        let id = id.to_string();
         let asked = proxy::Asked {
             head: &head,
             below,
@@ -70,6 +74,7 @@ impl<G: Gateway> Connection<G> {
         manner.keeps_alive &= is_received && self.goes_on();
         let after = match answer {
             Ok(proxy::Answer::Response(head, body)) => {
+                self.answers_with(&head, manner);
                 let sent = send::stream(&mut self.socket, &self.status, head, body, manner).await;
                 match sent {
                     Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
@@ -77,6 +82,7 @@ impl<G: Gateway> Connection<G> {
                 }
             }
             Ok(proxy::Answer::Switched(head, switched)) => {
+                self.answers_with(&head, manner);
                 self.switch(&head, switched, others).await;
                 After::Close
             }

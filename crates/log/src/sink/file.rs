@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use appliance_project::model::Rotation;
@@ -105,7 +106,9 @@ impl LogFile {
         {
             return;
         }
-        let rotated = shift(&self.path, self.rotation.keep).and_then(|()| self.reopen());
+        let (path, keep) = (&self.path, self.rotation.keep);
+        let shifted = by_rights(path, || shift(path, keep));
+        let rotated = shifted.and_then(|()| self.reopen());
         self.not_before = rotated.is_err().then(|| SystemTime::now() + PAUSE);
         if let Err(error) = rotated {
             let file = self.path.display();
@@ -114,16 +117,38 @@ impl LogFile {
     }
 }
 
+/// Does `action`, about a file at a path, with the rights that count there.
+pub(crate) type Rights = dyn Fn(&Path, &mut (dyn FnMut() + Send)) + Send + Sync;
+
+pub(crate) static RIGHTS: OnceLock<Box<Rights>> = OnceLock::new();
+
+fn by_rights<T: Send>(path: &Path, action: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    let Some(rights) = RIGHTS.get() else {
+        return action();
+    };
+    let (mut action, mut result) = (Some(action), None);
+    rights(path, &mut || {
+        if let Some(action) = action.take() {
+            result = Some(action());
+        }
+    });
+    result.unwrap_or_else(|| Err(io::ErrorKind::PermissionDenied.into()))
+}
+
 fn open(path: &Path) -> io::Result<(File, Option<u64>, SystemTime)> {
-    let file = OpenOptions::new()
+    let file = by_rights(path, || open_now(path))?;
+    let found = file.metadata()?;
+    // Some file systems do not say when a file was created.
+    let began = found.created().unwrap_or_else(|_| SystemTime::now());
+    Ok((file, found.is_file().then_some(found.len()), began))
+}
+
+fn open_now(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o640)
-        .open(path)?;
-    let found = file.metadata()?;
-    let began = found.created().unwrap_or_else(|_| SystemTime::now());
-    // Some file systems do not say when a file was created.
-    Ok((file, found.is_file().then_some(found.len()), began))
+        .open(path)
 }
 
 fn age(since: SystemTime) -> Duration {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::fault::{Fault, LogProblem};
 use crate::key_path::quoted;
-use crate::model::{Log, LogFormat, LogLevel, LogTarget, Rotation, Syslog};
+use crate::log_format::LineFormat;
+use crate::model::{AccessLog, Log, LogFormat, LogLevel, LogTarget, Rotation, Syslog};
 use crate::reader::{Entry, Table};
 
 use super::Check;
@@ -50,6 +51,40 @@ impl Check<'_, '_> {
                 Some(self.reader.accept(&entry, printed, target))
             }
             Err(problem) => self.no_log(&entry, text, problem),
+        }
+    }
+
+    /// A site's; none inside if nothing is logged.
+    pub(super) fn access_log(&mut self, table: &Table<'_>) -> Option<Option<AccessLog>> {
+        let off = table
+            .entry("access_log")
+            .filter(|entry| entry.value.as_str() == Some("off"));
+        let target = match &off {
+            Some(entry) => self.reader.accept(entry, quoted("off"), Some(None)),
+            None => self.log_target(table, "access_log").map(Some),
+        };
+        let format = self.line_format(table);
+        let errors_only = self.reader.flag(table, "access_log_errors");
+        let sample = self.reader.count(table, "access_log_sample");
+        let (format, errors_only, sample) = (format?, errors_only?, sample??);
+        Some(target?.map(|target| AccessLog {
+            target,
+            format,
+            errors_only,
+            sample: u32::try_from(sample).unwrap_or(u32::MAX),
+        }))
+    }
+
+    fn line_format(&mut self, table: &Table<'_>) -> Option<LineFormat> {
+        let (text, entry) = self.reader.text(table, "access_log_format")?;
+        match LineFormat::parse(&text) {
+            Ok(format) => Some(self.reader.accept(&entry, quoted(&text), format)),
+            Err(problem) => {
+                let key = entry.path.clone();
+                self.reader
+                    .fault_at(Fault::LogFormat { key, problem }, &entry);
+                None
+            }
         }
     }
 

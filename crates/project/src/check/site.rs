@@ -44,6 +44,8 @@ impl Check<'_, '_> {
         let body_limit = self.reader.size(table, "body_limit");
         let body_timeout = self.reader.duration(table, "body_timeout");
         let send_timeout = self.reader.duration(table, "send_timeout");
+        let access_log = self.access_log(table);
+        let server_timing = self.reader.flag(table, "server_timing");
         let rules = self.rules(table, None);
         // Where the site's own settings are wrong there will be no site, but its routes are checked.
         let site_rules = rules.clone().unwrap_or_default();
@@ -61,6 +63,8 @@ impl Check<'_, '_> {
             body_limit_bytes: body_limit?,
             body_timeout: body_timeout?,
             send_timeout: send_timeout?,
+            access_log: access_log?,
+            server_timing: server_timing?,
             rules: rules?,
             routes: routes?,
         })
