@@ -542,3 +542,48 @@ fn a_path_in_the_url_stands_in_the_routes_place_and_a_unix_socket_will_do() {
     assert_eq!(server.get("/socket").status, 502);
     server.wait_for_log("no answer from unix:/nowhere/at/all.sock: No such file or directory");
 }
+
+#[test]
+fn a_slow_upload_is_no_fault_of_the_server() {
+    let backend = Backend::start(|head, stream| {
+        let len = body(head, stream).len();
+        respond(stream, &len.to_string());
+        Goes::On
+    });
+    let to = url(&backend);
+    let server = passing_to(&format!("{{ to = {to}, response_timeout = \"1s\" }}"));
+    let mut connection = server.connect();
+    connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+    for byte in ["a", "b", "c", "d"] {
+        std::thread::sleep(Duration::from_millis(900));
+        connection.send(byte);
+    }
+    assert_eq!(connection.response().text(), "4");
+}
+
+#[test]
+fn what_a_server_did_not_take_of_a_body_is_no_request() {
+    // It closes its connection under the upload: nobody takes the rest.
+    let backend = Backend::start(|_, stream| {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+        stream.write_all(answer.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+        Goes::Ends
+    });
+    let server = passing_to(&url(&backend));
+    for _ in 0..20 {
+        let mut connection = server.connect();
+        let inner = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+        let len = 400_000 + inner.len();
+        connection.send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n"
+        ));
+        let _ = connection.try_send(vec![b'x'; 400_000]);
+        let _ = connection.try_send(inner);
+        let answers = connection.read_to_end();
+        let answers = String::from_utf8_lossy(&answers)
+            .matches("HTTP/1.1 ")
+            .count();
+        assert!(answers <= 1, "{answers} answers to one request");
+    }
+}

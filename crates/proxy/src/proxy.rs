@@ -1,5 +1,6 @@
 //! Sends a request to one of the targets.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -40,6 +41,8 @@ enum Attempt {
     /// The target may have begun with it.
     Broken(String),
     TimedOut(String),
+    /// No target can be asked this, which is none's fault.
+    Unfit,
 }
 
 impl Proxy {
@@ -94,13 +97,16 @@ impl Proxy {
                     )
                 }
                 Attempt::TimedOut(reason) => (reason, false),
+                Attempt::Unfit => return Err(Failure::BadGateway),
             };
             let again = again && tried.contains(&false);
             self.report(target, asked, reason, again);
             match failed {
                 _ if again => {}
                 Attempt::TimedOut(_) => return Err(Failure::Timeout),
-                Attempt::NotSent(_) | Attempt::Broken(_) => return Err(Failure::BadGateway),
+                Attempt::NotSent(_) | Attempt::Broken(_) | Attempt::Unfit => {
+                    return Err(Failure::BadGateway);
+                }
             }
         }
     }
@@ -117,10 +123,12 @@ impl Proxy {
             keeps_host: self.written.keeps_host,
         };
         let request = asked
-            .rewritten(destination, upload)
-            .map_err(|_| Attempt::Broken("the request cannot be written for it".into()))?;
+            .rewritten(destination, upload.clone())
+            .map_err(|_| Attempt::Unfit)?;
         let under_way = UnderWay::begin(target);
-        let response = self.within_time(target.client.request(request)).await?;
+        let response = self
+            .within_time(target.client.request(request), &upload)
+            .await?;
         let asked_to_switch = asked.upgrade().is_some() && !target.written.http2;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asked_to_switch {
             return Err(Attempt::Broken("it changed the protocol unasked".into()));
@@ -139,13 +147,26 @@ impl Proxy {
     async fn within_time<T>(
         &self,
         response: impl Future<Output = Result<T, legacy::Error>>,
+        upload: &Upload,
     ) -> Result<T, Attempt> {
         let timeout = self.written.response_timeout;
-        match tokio::time::timeout(timeout, response).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if error.is_connect() => Err(Attempt::NotSent(reason(&error))),
-            Ok(Err(error)) => Err(Attempt::Broken(reason(&error))),
-            Err(_) => Err(Attempt::TimedOut(format!("no answer within {timeout:?}"))),
+        let mut response = pin!(response);
+        let mut before = upload.progress().0;
+        loop {
+            match tokio::time::timeout(timeout, response.as_mut()).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) if error.is_connect() => {
+                    return Err(Attempt::NotSent(reason(&error)));
+                }
+                Ok(Err(error)) => return Err(Attempt::Broken(reason(&error))),
+                Err(_) => {}
+            }
+            // The time in which a client sends its body is the client's, and has a clock there.
+            let (taken, waits_for_client) = upload.progress();
+            if taken == before && !waits_for_client {
+                return Err(Attempt::TimedOut(format!("no answer within {timeout:?}")));
+            }
+            before = taken;
         }
     }
 

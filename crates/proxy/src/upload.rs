@@ -1,7 +1,7 @@
 //! A request's body on its way to a target.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -36,6 +36,9 @@ pub struct Upload {
 struct Pieces {
     receiver: Mutex<mpsc::Receiver<Result<Bytes, Left>>>,
     has_begun: AtomicBool,
+    /// The client is to send the next.
+    are_awaited: AtomicBool,
+    taken: AtomicU64,
 }
 
 /// The end at which pieces come in. Dropped without [`Feeder::finish`] it tells the target that
@@ -58,6 +61,8 @@ impl Upload {
         let pieces = Pieces {
             receiver: Mutex::new(receiver),
             has_begun: AtomicBool::new(false),
+            are_awaited: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
         };
         let upload = Upload {
             left: length,
@@ -70,6 +75,15 @@ impl Upload {
     pub(crate) fn is_whole(&self) -> bool {
         let begun = |pieces: &Arc<Pieces>| pieces.has_begun.load(Ordering::Relaxed);
         !self.pieces.as_ref().is_some_and(begun)
+    }
+
+    /// How many pieces the target has taken, and whether it is the client that it waits for.
+    pub(crate) fn progress(&self) -> (u64, bool) {
+        let Some(pieces) = &self.pieces else {
+            return (0, false);
+        };
+        let taken = pieces.taken.load(Ordering::Relaxed);
+        (taken, pieces.are_awaited.load(Ordering::Relaxed))
     }
 }
 
@@ -115,7 +129,11 @@ impl Body for Upload {
                 .unwrap_or_else(PoisonError::into_inner);
             receiver.poll_recv(context)
         };
+        pieces
+            .are_awaited
+            .store(polled.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Some(Ok(piece))) = &polled {
+            pieces.taken.fetch_add(1, Ordering::Relaxed);
             pieces.has_begun.store(true, Ordering::Relaxed);
             let len = piece.len() as u64;
             self.left = self.left.map(|left| left.saturating_sub(len));

@@ -109,6 +109,7 @@ impl<G: Gateway> Connection<G> {
         (framing, limit, ticks): (Framing, u64, u32),
     ) -> Passed {
         let mut answer = pin!(answer);
+        let mut is_received = true;
         if let Some(feeder) = feeder {
             let client = (&*self.status, ticks);
             let body = request_body::pass_on(&mut self.socket, client, framing, limit, feeder);
@@ -118,7 +119,11 @@ impl<G: Gateway> Connection<G> {
                     return Poll::Ready(Some(Passed::Answered(answer, false)));
                 }
                 body.as_mut().poll(context).map(|received| match received {
-                    Ok(_) => None,
+                    // What nobody took is still to come, and no request.
+                    Ok(is_whole) => {
+                        is_received = is_whole;
+                        None
+                    }
                     Err(error) => Some(Passed::NoBody(error)),
                 })
             });
@@ -127,7 +132,7 @@ impl<G: Gateway> Connection<G> {
             }
         }
         let mut poll = |context: &mut Context<'_>| match answer.as_mut().poll(context) {
-            Poll::Ready(answer) => Poll::Ready(Passed::Answered(answer, true)),
+            Poll::Ready(answer) => Poll::Ready(Passed::Answered(answer, is_received)),
             Poll::Pending => {
                 (self.socket.poll_left(context)).map(|()| Passed::NoBody(BodyError::Left))
             }
