@@ -291,3 +291,45 @@ fn server_timing_is_for_those_who_ask_for_it() {
             .is_none()
     );
 }
+
+#[test]
+fn what_is_logged_is_what_was_sent() {
+    let format = "$uri $status $sent_http_content_type $sent_http_content_encoding \
+                  $sent_http_content_length $body_bytes_sent";
+    let sites = format!(
+        "[[site]]\nlisten = [\"127.0.0.1:0\"]\naccess_log = \"access.log\"\n\
+         access_log_format = '{format}'\nerror_pages = {{ 404 = \"lost.json\" }}\n\n[site.routes]\n\
+         \"/\" = {{ wsgi = true, compress = true, intercept = true }}\n\"/files/\" = {{ files = \"files\" }}\n"
+    );
+    let large = APP.replace("\"11\"", "\"2200\"");
+    let large = large.replace("b\"world\"]", "b\"world\", b\"hello world\" * 199]");
+    let mut site = Project::with_sites(&large, "", &sites)
+        .file("lost.json", "{\"lost\":true}")
+        .file("files/page.txt", "a file")
+        .start();
+    let mut bodies = Vec::new();
+    for path in ["/", "/missing", "/files/none"] {
+        let mut connection = site.connect();
+        connection.send(format!(
+            "GET {path} HTTP/1.1\r\nhost: test\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n"
+        ));
+        let sent = connection.read_to_end();
+        let head = sent
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
+        bodies.push(sent.len() - head - 4);
+    }
+    assert!(bodies[0] < 200, "{bodies:?}");
+    let json = "application/json; charset=utf-8";
+    assert_eq!(
+        wait_for_lines(&site, "access.log", 3),
+        [
+            format!("/ 200 text/plain gzip - {}", bodies[0]),
+            format!("/missing 404 {json} - 13 {}", bodies[1]),
+            format!("/files/none 404 {json} - 13 13"),
+        ]
+    );
+    assert_eq!(bodies[1..], [13, 13]);
+    assert_eq!(site.stop(), 0);
+}

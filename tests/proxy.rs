@@ -590,3 +590,63 @@ fn what_a_server_did_not_take_of_a_body_is_no_request() {
         assert!(answers <= 1, "{answers} answers to one request");
     }
 }
+
+#[test]
+fn the_rules_of_the_route_hold_for_what_other_servers_answer() {
+    let text = "the quick brown fox ".repeat(400);
+    let sent = text.clone();
+    let backend = Backend::start(move |head, stream| {
+        let status = match head.contains(" /missing ") {
+            true => "404 Not Found",
+            false => "200 OK",
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nServer: other\r\nETag: \"a\"\r\nContent-Length: {}\r\n\r\n",
+            sent.len()
+        );
+        stream.write_all((head + &sent).as_bytes()).unwrap();
+        Goes::On
+    });
+    let sites = format!(
+        "[[site]]\nlisten = [\"127.0.0.1:0\"]\n[site.routes]\n\"/\" = {{ proxy = {}, compress = true, \
+         intercept = true, error_pages = {{ 404 = \"404.txt\", 502 = \"502.txt\" }}, \
+         headers = {{ X-Own = \"1\", Server = false }} }}\n\"/none\" = {{ proxy = {}, \
+         error_pages = {{ 502 = \"502.txt\" }} }}\n",
+        url(&backend),
+        nobody(),
+    );
+    let server = Project::with_sites(UNUSED, "", &sites)
+        .file("404.txt", "nothing here\n")
+        .file("502.txt", "nobody there\n")
+        .start();
+    let mut connection = server.connect();
+    let mut ask = |path: &str, coding: &str| {
+        connection.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n"
+        ));
+        connection.response()
+    };
+
+    let response = ask("/", "gzip");
+    assert_eq!(response.header("content-encoding"), Some("gzip"));
+    assert_eq!(response.header("etag"), Some("W/\"a\""));
+    assert_eq!(response.header("content-length"), None);
+    let mut plain = String::new();
+    let mut decoder = flate2::read::GzDecoder::new(response.body());
+    decoder.read_to_string(&mut plain).unwrap();
+    assert!(plain == text, "{} bytes", plain.len());
+    for response in [response, ask("/", "identity")] {
+        assert_eq!(response.header("vary"), Some("Accept-Encoding"));
+        assert_eq!(response.header("x-own"), Some("1"));
+        assert_eq!(response.header("server"), None);
+    }
+    assert_eq!(ask("/", "identity").text(), text);
+
+    let response = ask("/missing", "gzip");
+    assert_eq!((response.status, response.text()), (404, "nothing here\n"));
+    assert_eq!(response.header("x-own"), Some("1"));
+    assert_eq!(response.header("etag"), None);
+    let response = ask("/none", "gzip");
+    assert_eq!((response.status, response.text()), (502, "nobody there\n"));
+    assert_eq!(ask("/", "identity").text(), text);
+}

@@ -100,6 +100,19 @@ pub(crate) enum Command {
         #[arg(long)]
         binary: Option<PathBuf>,
     },
+    /// Have every request answered 503, or no longer
+    ///
+    /// Every worker does so at once, and those that start later, after reloads and upgrades too. A
+    /// server that is stopped and started again has no maintenance. `maintenance_page` of a site or
+    /// route is what visitors see, `maintenance_allow` who is served all the same; the admin
+    /// listener answers as ever.
+    #[command(after_help = AFTER_HELP)]
+    Maintenance {
+        #[arg(value_name = "on|off")]
+        word: Switch,
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
     /// Stop a running server; asked again, at once
     ///
     /// Lets running requests finish within `server.stop_timeout` and returns when the server is
@@ -208,6 +221,15 @@ Exit status:
   0  no problems; there may be advice
   1  problems, or the project file is wrong
   2  the command line is wrong";
+
+/// One or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Switch {
+    /// From now on.
+    On,
+    /// No longer.
+    Off,
+}
 
 /// Which project, with which changes.
 #[derive(Debug, Args)]

@@ -17,7 +17,7 @@ use appliance_project::{Loaded, Report, Sources};
 use appliance_supervisor::{DaemonError, HANDOVER_VERSION, Outcome, Ready, Request, Side, Started};
 use clap::Parser;
 
-use cli::{Cli, Command, ProjectArgs, Status};
+use cli::{Cli, Command, ProjectArgs, Status, Switch};
 
 fn main() -> ExitCode {
     let ask = |project: &ProjectArgs, request| remote::ask(&sources(project), &request, false);
@@ -49,6 +49,10 @@ fn main() -> ExitCode {
         } => import::run(&files, output.as_deref(), force).into(),
         Command::Reload { project } => ask(&project, Request::Reload),
         Command::Reopen { project } => ask(&project, Request::Reopen),
+        Command::Maintenance { word, project } => {
+            let on = word == Switch::On;
+            ask(&project, Request::Maintenance { on })
+        }
         Command::Stop { project } => ask(&project, Request::Stop),
         Command::Quit { project } => ask(&project, Request::Quit),
         Command::Status { project, json } => {

@@ -75,6 +75,9 @@ fn draw(status: &appliance_supervisor::Status, out: &mut String) -> std::fmt::Re
         "\n  {project}  {NAME}{}{NAME:#}, generation {generation}, up {up}, process {pid}",
         status.state
     )?;
+    if status.maintenance {
+        writeln!(out, "  maintenance: every request gets a 503")?;
+    }
     for address in &status.addresses {
         let scheme = summary::scheme(&status.https, address);
         writeln!(out, "  {scheme}://{address}")?;

@@ -19,7 +19,6 @@ use appliance_project::{LineFormat, LinePart, LineValue};
 use http::{StatusCode, Version};
 
 use crate::request::Client;
-use crate::rules::Visit;
 
 /// How lines of a site are made, and where they go.
 #[derive(Debug)]
@@ -124,14 +123,9 @@ impl AccessLog {
 
 impl Entry {
     /// Keeps what the line says of the response's fields.
-    pub(crate) fn note_response(&mut self, head: &ResponseHead, visit: Option<&Visit<'_>>) {
+    pub(crate) fn note_response(&mut self, head: &ResponseHead) {
         if self.log.response_fields.is_empty() {
             return;
-        }
-        // The rules of the place have the last word, which is still to come.
-        let mut head = head.clone();
-        if let Some(visit) = visit {
-            visit.finish(&mut head);
         }
         let length = head.length.map(|length| length.to_string());
         let names = self.log.response_fields.iter();

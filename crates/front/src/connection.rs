@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use appliance_gateway::{Answering, Gateway, News, Reply, RequestBody, Timing};
+use appliance_gateway::{Answering, Gateway, Incomplete, News, Reply, RequestBody, Timing};
 use appliance_message::{Fields, Framing, Head, Name, Refusal, ResponseHead, list};
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
@@ -348,7 +348,7 @@ impl<G: Gateway> Connection<G> {
         &mut self,
         mut reply: Reply<G::Body>,
         asked: &mut Asked,
-        mut manner: Manner<'_>,
+        manner: Manner<'_>,
     ) -> After {
         let mut tells_timing = false;
         if let Some(account) = &mut self.account {
@@ -361,13 +361,22 @@ impl<G: Gateway> Connection<G> {
                 .fields
                 .add("Server-Timing", server_timing(reply.timing));
         }
-        let (head, stream) = match request::outcome(reply, asked).await {
-            Outcome::Whole(response) => return self.send(response, manner).await,
-            Outcome::Stream(head, stream) => (head, stream),
-        };
+        match request::outcome(reply, asked, manner.visit).await {
+            Outcome::Whole(response) => self.send(response, manner).await,
+            Outcome::Stream(head, body) => self.stream(head, body, manner).await,
+        }
+    }
+
+    async fn stream<B>(&mut self, mut head: ResponseHead, body: B, mut manner: Manner<'_>) -> After
+    where
+        B: http_body::Body<Data = Bytes, Error = Incomplete>,
+    {
         manner.keeps_alive &= self.goes_on();
-        self.answers_with(&head, manner);
-        let end = send::stream(&mut self.socket, &self.status, head, stream, manner).await;
+        if let Some(visit) = manner.visit {
+            visit.finish(&mut head);
+        }
+        self.answers_with(&head);
+        let end = send::stream(&mut self.socket, &self.status, head, body, manner).await;
         match end {
             Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
             _ => After::Close,
@@ -422,11 +431,12 @@ impl<G: Gateway> Connection<G> {
         self.status.order() < Order::Drain
     }
 
-    fn answers_with(&mut self, head: &ResponseHead, manner: Manner<'_>) {
+    /// The head is as it will be sent.
+    fn answers_with(&mut self, head: &ResponseHead) {
         if let Some(account) = &mut self.account {
             account.status = Some(head.status);
             if let Some(entry) = &mut account.entry {
-                entry.note_response(head, manner.visit);
+                entry.note_response(head);
             }
         }
     }
@@ -458,9 +468,12 @@ impl<G: Gateway> Connection<G> {
         self.log(sites.default_site(), None, client);
     }
 
-    async fn send(&mut self, response: Response, mut manner: Manner<'_>) -> After {
+    async fn send(&mut self, mut response: Response, mut manner: Manner<'_>) -> After {
         manner.keeps_alive &= self.goes_on();
-        self.answers_with(&response.head, manner);
+        if let Some(visit) = manner.visit {
+            visit.finish_whole(&mut response);
+        }
+        self.answers_with(&response.head);
         let sent = send::response(&mut self.socket, &self.status, response, manner).await;
         if let Err(error) = &sent {
             tracing::debug!(peer = %self.origin.peer, %error, "a response was not sent to its end");

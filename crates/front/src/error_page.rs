@@ -4,7 +4,7 @@
 use appliance_message::{Head, Name};
 use http::StatusCode;
 
-use crate::response::Response;
+use crate::response::{Body, Response};
 
 /// In which form a client reads what went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,13 +63,15 @@ fn page(status: StatusCode, form: Form, body: String) -> Response {
         Form::Page => "text/html; charset=utf-8",
         Form::Line => "text/plain; charset=utf-8",
     };
-    Response::new(status)
+    let mut response = Response::new(status)
         .with("Content-Type", media_type)
         // A 404 or 410 without this may be kept by caches (RFC 9111 §4.2.2): the file that is
         // deployed a minute later would stay missing.
         .with("Cache-Control", "no-store")
-        .with("X-Content-Type-Options", "nosniff")
-        .with_body(body)
+        .with("X-Content-Type-Options", "nosniff");
+    response.head.length = Some(body.len() as u64);
+    response.body = Body::Page(body.into(), form);
+    response
 }
 
 /// What the visitor can make of it.
@@ -117,14 +119,13 @@ main>p:last-child{margin:0;opacity:.7}";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::response::Body;
     use crate::test_request::request;
 
     fn page(status: StatusCode, accept: &str) -> (Response, String) {
         let form = Form::asked_by(&request("/", &[("accept", accept)]));
         let response = error_page(status, form);
         assert_eq!(response.head.status, status);
-        let Body::Memory(body) = &response.body else {
+        let Body::Page(body, _) = &response.body else {
             unreachable!("error pages are in memory")
         };
         assert_eq!(response.head.length, Some(body.len() as u64));

@@ -54,8 +54,7 @@ pub(crate) fn respond(
     form: Form,
 ) -> Response {
     if !may_be_divided(&mut head) {
-        let body = Body::File(file);
-        return Response { head, body };
+        return whole_of(head, file);
     }
     let whole = file.len;
     let range = match part.filter(|part| part.applies(&head)) {
@@ -77,8 +76,14 @@ pub(crate) fn respond(
                 .with("Content-Range", format!("bytes */{whole}"));
         }
     }
-    let body = Body::File(file);
-    Response { head, body }
+    whole_of(head, file)
+}
+
+fn whole_of(head: ResponseHead, file: FilePart) -> Response {
+    let mut response = Response::new(head.status);
+    response.head = head;
+    response.body = Body::File(file);
+    response
 }
 
 /// Whether parts may be made of the response; one that does not say so will. `Accept-Ranges: none`

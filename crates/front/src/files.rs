@@ -12,7 +12,7 @@
 
 mod cache;
 mod conditions;
-mod encoding;
+pub(crate) mod encoding;
 mod fallback;
 mod freshness;
 mod lookup;
@@ -27,10 +27,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use appliance_message::{Head, Name};
-use appliance_project::model::Files;
+use appliance_project::model::{FileRules, Files};
 use http::{Method, StatusCode};
 
 pub use cache::Cache;
+pub(crate) use media_type::media_type;
 
 use crate::error_page::{Form, error_page};
 use crate::request_path::escape_raw;
@@ -58,7 +59,12 @@ pub struct Folder {
 impl Folder {
     /// A route with these settings. `pattern` is the route's path, which an `exact` route needs
     /// to know which file of a folder it names.
-    pub fn new(files: &Files, pattern: &str, exact: bool, cache: Arc<Cache>) -> Folder {
+    pub fn new(
+        files: &Files,
+        rules: &FileRules,
+        (pattern, exact): (&str, bool),
+        cache: Arc<Cache>,
+    ) -> Folder {
         let last = pattern.rsplit('/').next().unwrap_or(pattern);
         let parse = |path: &str, folder| Below::parse(path, folder).ok();
         let source = Source {
@@ -67,6 +73,7 @@ impl Folder {
             extensions: files.extensions.clone(),
             index: files.index.clone(),
             immutable: files.immutable,
+            rules: rules.clone(),
         };
         Folder {
             source: Arc::new(source),

@@ -168,7 +168,8 @@ impl SendfileRoots {
                 index: Vec::new(),
                 immutable: model::Immutable::Never,
             };
-            let folder = Folder::new(&files, "", false, Arc::clone(cache));
+            let rules = model::FileRules::default();
+            let folder = Folder::new(&files, &rules, ("", false), Arc::clone(cache));
             (root.clone(), folder)
         };
         SendfileRoots(roots.iter().map(folder).collect())

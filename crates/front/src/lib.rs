@@ -19,6 +19,7 @@
 mod access_log;
 mod account;
 pub mod clock;
+mod compression;
 mod connection;
 mod connections;
 pub mod error_page;

@@ -13,6 +13,7 @@ use appliance_gateway::{Gateway, GatewayError, Reply, ReplyBody, Request, Reques
 use appliance_message::{Head, Name, ResponseHead};
 
 use crate::clock;
+use crate::compression::Encoded;
 use crate::error_page::Form;
 use crate::file_reply::{self, Part};
 use crate::hand_off::{self, Pending};
@@ -20,7 +21,7 @@ use crate::proxies::Scheme;
 use crate::request_id;
 use crate::respond::{Answer, Found, Origin, decide, file_first, find, gateway_failed, rewrite};
 use crate::response::{FilePart, Response};
-use crate::rules::Visit;
+use crate::rules::{Visit, maintenance};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
 use crate::tls::Secured;
@@ -81,7 +82,11 @@ pub(crate) async fn answer<'a, G: Gateway>(
         Err(refused) => return (Answer::Ready(refused), None),
     };
     let Some(rules) = found.rules else {
-        return (decided(front, &found, head).await, None);
+        let answer = match maintenance::is_on() {
+            true => Answer::Ready(maintenance::refusal(head)),
+            false => decided(front, &found, head).await,
+        };
+        return (answer, None);
     };
     let (visit, admitted) = rules.admit(head, client.address.ip()).await;
     let answer = match admitted {
@@ -164,15 +169,19 @@ pub(crate) fn vet<G>(
         .unwrap_or_else(|| front.next_id())
 }
 
-/// The application's response, as it is to be sent.
+/// The application's response, or another server's, as it is to be sent.
 pub(crate) enum Outcome<B> {
     Whole(Response),
     /// A head, and a body that comes block by block.
-    Stream(ResponseHead, B),
+    Stream(ResponseHead, Encoded<B>),
 }
 
 /// What is sent for a reply.
-pub(crate) async fn outcome<B>(mut reply: Reply<B>, asked: &mut Asked) -> Outcome<B> {
+pub(crate) async fn outcome<B>(
+    mut reply: Reply<B>,
+    asked: &mut Asked,
+    visit: Option<&Visit<'_>>,
+) -> Outcome<B> {
     if reply.head.hands_over {
         let pending = asked.pending.take();
         let handed = Box::pin(hand_off::answer(&mut reply.head, pending, asked.form)).await;
@@ -181,8 +190,11 @@ pub(crate) async fn outcome<B>(mut reply: Reply<B>, asked: &mut Asked) -> Outcom
         }
     }
     match reply.body {
-        ReplyBody::Stream(stream) => Outcome::Stream(reply.head, stream),
+        ReplyBody::Stream(stream) => streamed(reply.head, stream, visit),
         ReplyBody::File { file, offset, len } => {
+            if let Some(response) = visit.and_then(|visit| visit.intercept(&reply.head)) {
+                return Outcome::Whole(response);
+            }
             let file = FilePart {
                 file: Arc::new(file),
                 offset,
@@ -192,6 +204,22 @@ pub(crate) async fn outcome<B>(mut reply: Reply<B>, asked: &mut Asked) -> Outcom
             Outcome::Whole(file_reply::respond(reply.head, file, part, asked.form))
         }
     }
+}
+
+/// What is sent for a head and a body that comes, the application's or another server's.
+pub(crate) fn streamed<B>(
+    mut head: ResponseHead,
+    body: B,
+    visit: Option<&Visit<'_>>,
+) -> Outcome<B> {
+    let Some(visit) = visit else {
+        return Outcome::Stream(head, Encoded::plain(body));
+    };
+    if let Some(response) = visit.intercept(&head) {
+        return Outcome::Whole(response);
+    }
+    let body = visit.encode(&mut head, body);
+    Outcome::Stream(head, body)
 }
 
 /// What is sent when there is no reply.

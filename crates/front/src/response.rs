@@ -7,6 +7,8 @@ use appliance_message::ResponseHead;
 use bytes::Bytes;
 use http::StatusCode;
 
+use crate::error_page::Form;
+
 /// A response.
 #[derive(Debug)]
 pub struct Response {
@@ -23,6 +25,8 @@ pub enum Body {
     Empty,
     /// These bytes.
     Memory(Bytes),
+    /// A page of our own about an error, in this form: another may stand for it.
+    Page(Bytes, Form),
     /// A part of a file.
     File(FilePart),
 }

@@ -201,7 +201,8 @@ fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<
     let status = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
     match &written.target {
         Target::Files(files) => {
-            let folder = Folder::new(files, path, is_exact, Arc::clone(cache));
+            let rules = &written.rules.files;
+            let folder = Folder::new(files, rules, (path, is_exact), Arc::clone(cache));
             match files.then_wsgi {
                 true => Handler::FilesThenWsgi(Arc::new(folder), bounds),
                 false => Handler::Files(Arc::new(folder)),

@@ -3,12 +3,22 @@
 //!
 //! A request is asked, in this order, what is cheapest to find out and to abuse:
 //!
-//! 1. its address ([`address`]): 403;
-//! 2. how many there were ([`rate_limit`]): 429, before a password costs anything;
-//! 3. its method: 405;
-//! 4. its password ([`passwords`]): 401.
+//! 1. whether anybody is served ([`maintenance`]): 503;
+//! 2. its address ([`address`]): 403;
+//! 3. how many there were ([`rate_limit`]): 429, before a password costs anything;
+//! 4. whether it only asks what another site's script may do ([`cors`]): 204;
+//! 5. its method: 405;
+//! 6. its password ([`passwords`]): 401.
+//!
+//! A response passes [`error_pages`], and then what has a say about its fields, the project's own
+//! words ([`headers`]) last.
 
 mod address;
+pub(crate) mod compress;
+mod cors;
+mod error_pages;
+mod headers;
+pub(crate) mod maintenance;
 pub(crate) mod passwords;
 mod rate_limit;
 mod shared_memory;
@@ -22,21 +32,35 @@ use http::StatusCode;
 
 pub use shared_memory::share_counts;
 
+use crate::compression::Encoded;
+use crate::error_page::Form;
+use crate::files::encoding::Coding;
 use crate::respond::refuse;
 use crate::response::Response;
 use address::Addresses;
+use compress::Compress;
+use cors::Cors;
+use error_pages::ErrorPages;
+use headers::Headers;
+use maintenance::Maintenance;
 use passwords::Passwords;
 use rate_limit::{RateLimit, Standing};
 
 /// The rules of a route, or of a site where no route answers.
 #[derive(Debug)]
 pub(crate) struct Rules {
+    maintenance: Maintenance,
     addresses: Option<Addresses>,
     rate_limit: Option<RateLimit>,
     /// Those that are answered; empty: any.
     methods: Vec<String>,
     passwords: Option<Passwords>,
-    headers: Vec<(String, String)>,
+    cors: Option<Cors>,
+    error_pages: Option<ErrorPages>,
+    /// `error_pages` stand for the application's errors as well.
+    intercept: bool,
+    compress: Option<Compress>,
+    headers: Headers,
 }
 
 /// A request under rules, until its response is sent.
@@ -46,18 +70,34 @@ pub(crate) struct Visit<'a> {
     /// Who has given the right password.
     pub(crate) user: Option<Box<str>>,
     standing: Option<Standing>,
+    /// Who may read the response, if the request is another site's script's.
+    origin: Option<Box<str>>,
+    /// In which form an error is wanted, where the application's may be replaced.
+    form: Option<Form>,
+    /// What the client takes, where responses are compressed.
+    coding: Option<&'static Coding>,
 }
 
 impl Rules {
-    /// None, if nothing is ruled.
+    /// None, if nothing is ruled. (How files are served is for their folder to know.)
     pub(crate) fn new(written: &model::Rules) -> Option<Arc<Rules>> {
-        (*written != model::Rules::default()).then(|| {
+        let nothing = model::Rules {
+            files: written.files.clone(),
+            ..Default::default()
+        };
+        (*written != nothing).then(|| {
+            let pages = &written.error_pages;
             Arc::new(Rules {
+                maintenance: Maintenance::new(written),
                 addresses: Addresses::new(written),
                 rate_limit: written.rate_limit.as_ref().map(RateLimit::new),
                 methods: written.methods.clone(),
                 passwords: written.passwords.as_ref().map(Passwords::new),
-                headers: written.headers.clone(),
+                cors: written.cors.as_ref().map(Cors::new),
+                error_pages: (!pages.is_empty()).then(|| ErrorPages::new(pages)),
+                intercept: written.intercept,
+                compress: Compress::new(&written.compress),
+                headers: Headers::new(written),
             })
         })
     }
@@ -73,6 +113,12 @@ impl Rules {
             rules: self,
             user: None,
             standing: None,
+            origin: self.cors.as_ref().and_then(|cors| cors.admit(head)),
+            form: self.intercept.then(|| Form::asked_by(head)),
+            coding: self
+                .compress
+                .as_ref()
+                .and_then(|_| Compress::negotiate(head)),
         };
         let admitted = match visit.admit_at_once(head, client) {
             Ok(()) => visit.log_in(head).await,
@@ -94,6 +140,7 @@ impl Rules {
 impl Visit<'_> {
     fn admit_at_once(&mut self, head: &Head, client: IpAddr) -> Result<(), Response> {
         let rules = self.rules;
+        rules.maintenance.admit(head, client)?;
         if let Some(addresses) = &rules.addresses
             && !addresses.admit(client)
         {
@@ -107,6 +154,11 @@ impl Visit<'_> {
                 return Err(refused.with("Retry-After", seconds.to_string()));
             }
         }
+        if let Some(cors) = &rules.cors
+            && let Some(answer) = cors.preflight(head, self.origin.is_some())
+        {
+            return Err(answer);
+        }
         rules.admit_method(head)
     }
 
@@ -117,7 +169,42 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// The last word about a response, the application's or our own.
+    /// What is sent in the place of the application's response, if something is.
+    pub(crate) fn intercept(&self, head: &ResponseHead) -> Option<Response> {
+        let (pages, form) = (self.rules.error_pages.as_ref()?, self.form?);
+        pages.intercept(head, form)
+    }
+
+    /// The application's body as it is to be sent, and what its head has to say of that.
+    pub(crate) fn encode<B>(&self, head: &mut ResponseHead, body: B) -> Encoded<B> {
+        let Some(compress) = &self.rules.compress else {
+            return Encoded::plain(body);
+        };
+        if !compress.fits(head) {
+            return Encoded::plain(body);
+        }
+        Compress::vary(&mut head.fields);
+        let Some(coding) = self.coding else {
+            return Encoded::plain(body);
+        };
+        match Encoded::new(body, coding.name) {
+            Ok(encoded) => {
+                Compress::mark(head, coding);
+                encoded
+            }
+            Err(body) => Encoded::plain(body),
+        }
+    }
+
+    /// The last word about a response whose body is at hand.
+    pub(crate) fn finish_whole(&self, response: &mut Response) {
+        if let Some(pages) = &self.rules.error_pages {
+            pages.replace(response);
+        }
+        self.finish(&mut response.head);
+    }
+
+    /// The last word about a response's head, the application's or our own.
     pub(crate) fn finish(&self, head: &mut ResponseHead) {
         if let (Some(limit), Some(standing)) = (&self.rules.rate_limit, self.standing) {
             limit.tell(standing, &mut head.fields);
@@ -125,10 +212,9 @@ impl Visit<'_> {
         if self.rules.passwords.is_some() {
             passwords::keep_private(&mut head.fields);
         }
-        for (name, value) in &self.rules.headers {
-            head.fields.remove(name);
-            head.fields.add(name, value);
-            head.dated |= name.eq_ignore_ascii_case("date");
+        if let Some(cors) = &self.rules.cors {
+            cors.tell(self.origin.as_deref(), &mut head.fields);
         }
+        self.rules.headers.apply(head);
     }
 }

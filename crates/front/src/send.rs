@@ -135,19 +135,16 @@ fn encode(
 pub(crate) async fn response(
     socket: &mut Socket,
     status: &Status,
-    mut response: Response,
+    response: Response,
     manner: Manner<'_>,
 ) -> io::Result<()> {
-    if let Some(visit) = manner.visit {
-        visit.finish(&mut response.head);
-    }
     let length = response.head.length.unwrap_or(0);
     let (head, _) = encode(&response.head, Some(length), manner, status);
     socket.head_is(head.len());
     match response.body {
         _ if !manner.has_body(response.head.status) => socket.send([&head, b"", b""]).await,
         Body::Empty => socket.send([&head, b"", b""]).await,
-        Body::Memory(bytes) => socket.send([&head, &bytes, b""]).await,
+        Body::Memory(bytes) | Body::Page(bytes, _) => socket.send([&head, &bytes, b""]).await,
         Body::File(part) => {
             socket
                 .send_file(&head, &part.file, part.offset, part.len)
@@ -180,16 +177,13 @@ enum Next {
 pub(crate) async fn stream<B>(
     socket: &mut Socket,
     status: &Status,
-    mut head: ResponseHead,
+    head: ResponseHead,
     body: B,
     manner: Manner<'_>,
 ) -> io::Result<StreamEnd>
 where
     B: http_body::Body<Data = Bytes, Error = Incomplete>,
 {
-    if let Some(visit) = manner.visit {
-        visit.finish(&mut head);
-    }
     let mut body = pin!(body);
     let length = head.length.or_else(|| body.size_hint().exact());
     let (mut out, delimiter) = encode(&head, length, manner, status);

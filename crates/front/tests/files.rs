@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use appliance_front::files::{Cache, Folder};
 use appliance_front::{Body, Response};
 use appliance_message::{Head, Limits, parse};
-use appliance_project::model::{Files, Immutable};
+use appliance_project::model::{FileRules, Files, Immutable};
 use http::StatusCode;
 use tempfile::TempDir;
 
@@ -88,8 +88,8 @@ impl Site {
 fn folder(root: &Path, fallback: Option<&str>) -> Folder {
     Folder::new(
         &settings(root, fallback),
-        "/",
-        false,
+        &FileRules::default(),
+        ("/", false),
         Arc::new(Cache::default()),
     )
 }
@@ -135,7 +135,7 @@ fn read(request: &Head, response: Response) -> Answer {
     let body = match response.body {
         _ if request.method == "HEAD" => Vec::new(),
         Body::Empty => Vec::new(),
-        Body::Memory(bytes) => bytes.to_vec(),
+        Body::Memory(bytes) | Body::Page(bytes, _) => bytes.to_vec(),
         Body::File(part) => {
             let mut bytes = vec![0; part.len as usize];
             part.file.read_exact_at(&mut bytes, part.offset).unwrap();
@@ -616,8 +616,8 @@ async fn an_exact_route_answers_with_its_file() {
     let cache = Arc::new(Cache::default());
     let of_folder = Folder::new(
         &settings(&site.path(""), None),
-        "/data.bin",
-        true,
+        &FileRules::default(),
+        ("/data.bin", true),
         cache.clone(),
     );
     let head = request("GET", "/data.bin", &[]);
@@ -625,7 +625,12 @@ async fn an_exact_route_answers_with_its_file() {
     assert_eq!(answer.body.len(), 100);
     let link = site.dir.path().join("link.txt");
     symlink(site.path("data.bin"), &link).unwrap();
-    let of_file = Folder::new(&settings(&link, None), "/anything", true, cache);
+    let of_file = Folder::new(
+        &settings(&link, None),
+        &FileRules::default(),
+        ("/anything", true),
+        cache,
+    );
     let head = request("GET", "/anything", &[]);
     for _ in 0..2 {
         let answer = read(&head, of_file.reply(&head, "").await);
@@ -654,7 +659,12 @@ async fn an_empty_file_is_an_empty_answer() {
 async fn a_small_cache_serves_everything_and_forgets() {
     let site = Site::new();
     let cache = Arc::new(Cache::new(64 << 10));
-    let folder = Folder::new(&settings(&site.path(""), None), "/", false, cache);
+    let folder = Folder::new(
+        &settings(&site.path(""), None),
+        &FileRules::default(),
+        ("/", false),
+        cache,
+    );
     for round in 0..2 {
         for number in 0..100 {
             let name = format!("f{number}.txt");
@@ -675,7 +685,7 @@ async fn a_small_cache_serves_everything_and_forgets() {
 fn whereabouts(response: &Response) -> usize {
     match &response.body {
         Body::Empty => panic!("no body"),
-        Body::Memory(bytes) => bytes.as_ptr().addr(),
+        Body::Memory(bytes) | Body::Page(bytes, _) => bytes.as_ptr().addr(),
         Body::File(part) => Arc::as_ptr(&part.file).addr(),
     }
 }

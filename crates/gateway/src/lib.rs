@@ -16,7 +16,7 @@ use bytes::Bytes;
 /// Answers the requests of `wsgi` routes.
 pub trait Gateway: Send + Sync + 'static {
     /// The response's body; its end without an error is the end of the response.
-    type Body: http_body::Body<Data = Bytes, Error = Incomplete> + Send + 'static;
+    type Body: http_body::Body<Data = Bytes, Error = Incomplete> + Unpin + Send + 'static;
 
     /// Calls the application, at once: what is returned only awaits its reply. Dropping that or
     /// the body says that the client has left.

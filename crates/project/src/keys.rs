@@ -67,6 +67,16 @@ pub enum Kind {
     RateLimit,
     /// Other servers: a URL, several, or a table of URLs and weights.
     Targets,
+    /// Fields and what is done to them.
+    Headers,
+    /// Origins, or a table with them.
+    Cors,
+    /// Statuses and their files.
+    ErrorPages,
+    /// A string, or `false` for none.
+    TextOrFalse,
+    /// `true`, `false` or a list of types.
+    FlagOrTypes,
     /// The table of routes.
     Routes,
     /// A table with keys of its own.
@@ -299,9 +309,26 @@ pub(crate) static SITE: Section = Section {
             .uwsgi(&["socket-send-timeout", "socket-write-timeout"]),
         key("methods", Kind::List, Default::Said("any"), "The methods that are answered; others get a 405.")
             .nginx(&["limit_except"]),
-        key("headers", Kind::Strings, Default::Said("none"), "Fields set on every response, in the place of any that the application gave it.")
+        key("headers", Kind::Headers, Default::Said("none"), "What is done to fields of every response: `X = \"v\"` sets it, in the place of any that the application gave it, `X = { add = \"v\" }` adds one, `X = { if_absent = \"v\" }` sets it where there is none, `X = false` removes it.")
             .nginx(&["add_header"])
             .uwsgi(&["add-header"]),
+        key("security_headers", Kind::Flag, Default::Toml("false"), "The usual ones, on responses without their own: `X-Content-Type-Options: nosniff`, `X-Frame-Options: SAMEORIGIN`, `Referrer-Policy: strict-origin-when-cross-origin`, `Cross-Origin-Opener-Policy: same-origin-allow-popups`. No `Content-Security-Policy`: only the project knows what its pages load."),
+        key("cors", Kind::Cors, Default::Said("none"), "Which other sites' scripts may read responses; see `cors` below. Preflight requests are answered here."),
+        key("error_pages", Kind::ErrorPages, Default::Said("our own"), "Files that are sent in the place of our own error pages, by status or class: `{ 404 = \"404.html\", \"5xx\" = \"error.html\" }`. The status stays. HTML is for those who ask for it; a file of another type, or the second of a list, is for everybody else, who without it gets one line of text. Read when a worker starts; 1 MB at most.")
+            .nginx(&["error_page"]),
+        key("intercept", Kind::Flag, Default::Toml("false"), "Whether `error_pages` stand for the application's errors as well.")
+            .nginx(&["uwsgi_intercept_errors", "proxy_intercept_errors"]),
+        key("maintenance_page", Kind::Path, Default::Said("our own"), "The file that is sent with the 503 after `appliance maintenance on`."),
+        key("maintenance_allow", Kind::TextOrList, Default::Said("nobody"), "Addresses and networks that are served during maintenance all the same."),
+        key("cache", Kind::Strings, Default::Said("by `immutable`"), "`Cache-Control` of files: `{ \"*.woff2\" = \"1y\", \"/downloads/*\" = \"no-store\" }`. A pattern with a slash in front is a path below the route (with one at its end, all below it), any other the file's name; the longest that matches counts. The value is a time (`\"90s\"`, `\"30d\"`, `\"1y\"`), `\"immutable\"` (a year, never asked for again), or the field's own words.")
+            .nginx(&["expires"])
+            .uwsgi(&["static-expires"]),
+        key("compress", Kind::FlagOrTypes, Default::Toml("false"), "Whether responses of 1 KB and more are compressed: the application's while they are sent, by zstd, br or gzip, each chunk at once; files of up to 1 MB once, by br and gzip, where no `.br`, `.zst` or `.gz` file lies beside them. `true` means text, JSON, JavaScript, XML, SVG, WebAssembly and the like; a list names the types itself, `\"text/*\"` being all of that kind. Never event streams, parts, files of `wsgi.file_wrapper`, or what says `no-transform`. See SECURITY.md about BREACH.")
+            .nginx(&["gzip", "gzip_types", "brotli", "gunzip"]),
+        key("types", Kind::Strings, Default::Said("the usual ones"), "Types of files by extension, before those that are built in: `{ \".webmanifest\" = \"application/manifest+json\" }`.")
+            .nginx(&["types"]),
+        key("charset", Kind::TextOrFalse, Default::Toml("\"utf-8\""), "The charset of text files; `false`: none is said.")
+            .nginx(&["charset"]),
         key("allow", Kind::TextOrList, Default::Said("everybody"), "Addresses and networks, such as `\"10.0.0.0/8\"`, that may come in, and nobody else; others get a 403. What counts is the client, as `trusted_proxies` say who it is. An address that `deny` names too is answered by whoever names it more exactly.")
             .nginx(&["allow", "satisfy"]),
         key("deny", Kind::TextOrList, Default::Said("nobody"), "Addresses and networks that get a 403.")
@@ -372,9 +399,7 @@ pub(crate) static ROUTE: Section = Section {
         key("index", Kind::TextOrList, Default::Toml("[\"index.html\"]"), "File names tried for a folder.")
             .nginx(&["index"])
             .uwsgi(&["static-index"]),
-        key("immutable", Kind::Choice(&["hashed", "all", "never"]), Default::Toml("\"hashed\""), "Which files may be cached for a year: those whose name carries a content hash, every file but HTML, or none.")
-            .nginx(&["expires"])
-            .uwsgi(&["static-expires"]),
+        key("immutable", Kind::Choice(&["hashed", "all", "never"]), Default::Toml("\"hashed\""), "Which files may be cached for a year: those whose name carries a content hash, every file but HTML, or none."),
         key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers. Beside `files`: what no file answers.")
             .nginx(&["uwsgi_pass"]),
         key("proxy", Kind::Targets, Default::Said("none"), "Other servers that answer: `\"http://127.0.0.1:3000\"`, several, or a table with the keys below. WebSockets pass through.")
@@ -388,7 +413,17 @@ pub(crate) static ROUTE: Section = Section {
         key("body_limit", Kind::Size(0, TB), Default::Said("the site's `body_limit`"), "The largest request body that is taken below this route."),
         key("request_timeout", Kind::Duration(1000, 86_400_000), Default::Said("`python.request_timeout`"), "How long the application may take below this route until it sends something."),
         key("methods", Kind::List, Default::Said("the site's `methods`"), "The methods that are answered; others get a 405."),
-        key("headers", Kind::Strings, Default::Said("the site's `headers`"), "Fields set on every response, in the place of any that the application gave it; those of the site hold too."),
+        key("headers", Kind::Headers, Default::Said("the site's `headers`"), "What is done to fields of every response; what the site says of other fields holds too."),
+        key("security_headers", Kind::Flag, Default::Said("the site's `security_headers`"), "The usual ones, on responses without their own."),
+        key("cors", Kind::Cors, Default::Said("the site's `cors`"), "Which other sites' scripts may read responses; `false`: none."),
+        key("error_pages", Kind::ErrorPages, Default::Said("the site's `error_pages`"), "Files in the place of our own error pages; what the site says of other statuses holds too."),
+        key("intercept", Kind::Flag, Default::Said("the site's `intercept`"), "Whether `error_pages` stand for the application's errors as well."),
+        key("maintenance_page", Kind::Path, Default::Said("the site's `maintenance_page`"), "The file that is sent with the 503 after `appliance maintenance on`."),
+        key("maintenance_allow", Kind::TextOrList, Default::Said("the site's `maintenance_allow`"), "Addresses and networks that are served during maintenance all the same."),
+        key("cache", Kind::Strings, Default::Said("the site's `cache`"), "`Cache-Control` of files by pattern; the route's own patterns come first."),
+        key("compress", Kind::FlagOrTypes, Default::Said("the site's `compress`"), "Whether responses are compressed."),
+        key("types", Kind::Strings, Default::Said("the site's `types`"), "Types of files by extension; the route's own come first."),
+        key("charset", Kind::TextOrFalse, Default::Said("the site's `charset`"), "The charset of text files."),
         key("allow", Kind::TextOrList, Default::Said("the site's `allow`"), "Addresses and networks that may come in. `[\"0.0.0.0/0\", \"::/0\"]` is everybody."),
         key("deny", Kind::TextOrList, Default::Said("the site's `deny`"), "Addresses and networks that get a 403; `[]` is none."),
         key("password_file", Kind::PathOrFalse, Default::Said("the site's `password_file`"), "Who may come in by a password; `false`: everybody, without one."),
@@ -450,8 +485,52 @@ pub(crate) static PROXY: Section = Section {
     ],
 };
 
+/// `cors` of a site or a route.
+pub(crate) static CORS: Section = Section {
+    header: "cors",
+    about: "Of a site or a route; `cors = \"https://app.example.com\"` is short for `{ origins = [\"https://app.example.com\"] }`. What the application says of its own in these fields is replaced.",
+    keys: &[
+        key(
+            "origins",
+            Kind::TextOrList,
+            Default::Required,
+            "Whose scripts may read responses: origins as browsers send them, `\"https://app.example.com\"`, `\"https://*.example.com\"` for every name below, or `\"*\"` for everybody's.",
+        ),
+        key(
+            "credentials",
+            Kind::Flag,
+            Default::Toml("false"),
+            "Whether they may do so with the visitor's cookies. Not with `\"*\"`.",
+        ),
+        key(
+            "methods",
+            Kind::List,
+            Default::Said("`GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`"),
+            "What they may send.",
+        ),
+        key(
+            "headers",
+            Kind::List,
+            Default::Said("any"),
+            "Request fields that they may set.",
+        ),
+        key(
+            "expose",
+            Kind::List,
+            Default::Said("none"),
+            "Response fields that they may read, besides the few that they always may.",
+        ),
+        key(
+            "max_age",
+            Kind::Duration(0, 86_400_000),
+            Default::Toml("\"1h\""),
+            "How long browsers remember the answer to a preflight request.",
+        ),
+    ],
+};
+
 /// The tables with keys of their own, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 8] = [
+pub(crate) static SECTIONS: [&Section; 9] = [
     &SERVER,
     &PYTHON,
     &HOOKS,
@@ -460,6 +539,7 @@ pub(crate) static SECTIONS: [&Section; 8] = [
     &ROUTE,
     &RATE_LIMIT,
     &PROXY,
+    &CORS,
 ];
 
 impl Section {
@@ -508,6 +588,11 @@ impl Kind {
             Kind::StatusOrText => "a status from 200 to 599 or a text".into(),
             Kind::Listen => "a port, an address or a list of them".into(),
             Kind::Strings => "a table of strings".into(),
+            Kind::Headers => "a table of fields".into(),
+            Kind::Cors => "an origin, a list of them, a table such as `{ origins = [\"https://example.com\"] }`, or `false`".into(),
+            Kind::ErrorPages => "a table of statuses and their files".into(),
+            Kind::FlagOrTypes => "`true`, `false` or a list of media types".into(),
+            Kind::TextOrFalse => "a string or `false`".into(),
             Kind::PathOrFalse => "a path, as a string, or `false`".into(),
             Kind::RateLimit => "a rate, such as \"10/s\", a table such as `{ rate = \"10/s\", burst = 20 }`, or `false`".into(),
             Kind::Targets => {

@@ -413,9 +413,26 @@ pub struct Route {
 pub struct Rules {
     /// `methods`: those that are answered. Empty: any.
     pub methods: Vec<String>,
-    /// `headers`: fields set on every response, those of the site first. Names are tokens, values free of control
-    /// characters, neither of them the connection's own.
-    pub headers: Vec<(String, String)>,
+    /// `headers`: what is done to fields of every response, in this order, the site's first. Names
+    /// are tokens, values free of control characters, neither of them the connection's own.
+    pub headers: Vec<(String, FieldRule)>,
+    /// `security_headers`: the usual ones, where the response has none of its own.
+    pub security_headers: bool,
+    /// `cors`.
+    pub cors: Option<Cors>,
+    /// `error_pages`: what is sent in the place of our own pages.
+    pub error_pages: Vec<ErrorPage>,
+    /// `intercept`: …and of the application's.
+    pub intercept: bool,
+    /// `compress`: types of the application's responses that are compressed, such as `text/*`.
+    /// Empty: none.
+    pub compress: Vec<String>,
+    /// `maintenance_page`: absolute.
+    pub maintenance_page: Option<PathBuf>,
+    /// `maintenance_allow`: who is served all the same.
+    pub maintenance_allow: Vec<Network>,
+    /// How files are served.
+    pub files: FileRules,
     /// `allow`: who may come in, and nobody else. Empty: everybody.
     pub allow: Vec<Network>,
     /// `deny`: who may not, unless `allow` names it more exactly. Never a network of `allow`.
@@ -424,6 +441,70 @@ pub struct Rules {
     pub passwords: Option<Passwords>,
     /// `rate_limit`.
     pub rate_limit: Option<RateLimit>,
+}
+
+/// What is done to a field of every response.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FieldRule {
+    /// `"v"`: it is this, and nothing else.
+    Set(String),
+    /// `{ add = "v" }`: this as well.
+    Add(String),
+    /// `{ if_absent = "v" }`: this, if the response has none.
+    IfAbsent(String),
+    /// `false`: there is none.
+    Remove,
+}
+
+/// `cors`: which other sites' scripts may read responses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cors {
+    /// `origins`: as browsers send them, `https://*.example.com`, or `*` alone. At least one.
+    pub origins: Vec<String>,
+    /// `credentials`: with cookies and passwords. Never with `*`.
+    pub credentials: bool,
+    /// `methods`. Default: all of the usual.
+    pub methods: Vec<String>,
+    /// `headers`: request fields that scripts may set. Empty: any.
+    pub headers: Vec<String>,
+    /// `expose`: response fields that scripts may read, besides the usual.
+    pub expose: Vec<String>,
+    /// `max_age`: how long browsers remember the answer. Default 1 h; 0 s to 24 h.
+    pub max_age: Duration,
+}
+
+/// An entry of `error_pages`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorPage {
+    /// The statuses it is for, from the first to the last.
+    pub statuses: (u16, u16),
+    /// A file, absolute. HTML is for those who ask for it, anything else for everybody else.
+    pub path: PathBuf,
+}
+
+/// How files are served.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRules {
+    /// `types`: extensions in lower case, without the dot, and what they mean.
+    pub types: Vec<(String, String)>,
+    /// `charset`.
+    pub charset: Charset,
+    /// `cache`: patterns, the most exact first, and the `Cache-Control` of what they match.
+    pub cache: Vec<(String, String)>,
+    /// `compress`: types of files that are compressed. Empty: none.
+    pub compress: Vec<String>,
+}
+
+/// `charset` of text files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Charset {
+    /// UTF-8 (default).
+    #[default]
+    Utf8,
+    /// Another one.
+    Named(String),
+    /// `false`: files say it themselves.
+    Unsaid,
 }
 
 /// Who may come in by a password.

@@ -10,6 +10,10 @@ use crate::Project;
 use crate::model::LogTarget;
 use crate::tickets::TicketSecret;
 
+/// The word of [`WorkerSpec::counts`], of eight bytes each, in which the supervisor says that there
+/// is maintenance.
+pub const MAINTENANCE_WORD: usize = 2;
+
 /// Everything a worker needs to know, handed over as JSON in an inherited descriptor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WorkerSpec {

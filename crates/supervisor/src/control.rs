@@ -16,6 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::event::Event;
 use crate::logs;
 use crate::protocol::{Answer, Request};
+use crate::shared;
 use crate::signals::Stop;
 use crate::sys;
 
@@ -119,6 +120,7 @@ impl Control {
             Request::Stop => Stop::Command,
             Request::Quit => Stop::QuitCommand,
             Request::Reopen => return logs::answer_reopen(&reply),
+            Request::Maintenance { on } => return maintain(on, &reply),
             Request::Status | Request::Reload | Request::Upgrade { .. } => {
                 // Nobody listens only when the supervisor itself is at its end.
                 let _ = self.events.send(Event::Asked(request, reply));
@@ -143,6 +145,23 @@ fn may_ask(user: Option<u32>, request: &Request) -> bool {
     const ROOT: u32 = 0;
     matches!(request, Request::Status)
         || user.is_some_and(|user| user == ROOT || user == sys::user())
+}
+
+/// Workers look at the word with each request: nobody has to be told, and nothing to be waited for.
+fn maintain(on: bool, reply: &Reply) {
+    if let Err(error) = shared::set_maintenance(on) {
+        return reply.failed(3, format!("error: no memory that workers share: {error}\n"));
+    }
+    match on {
+        true => {
+            tracing::warn!("maintenance: every request gets a 503");
+            reply.done("maintenance: every request gets a 503 until `appliance maintenance off`");
+        }
+        false => {
+            tracing::info!("maintenance is over");
+            reply.done("maintenance is over");
+        }
+    }
 }
 
 fn blocking(stream: tokio::net::UnixStream) -> std::io::Result<UnixStream> {

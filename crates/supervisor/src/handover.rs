@@ -55,6 +55,9 @@ pub(crate) struct Handover {
     pub(crate) binary: RawFd,
     /// Its command line, without its name.
     pub(crate) arguments: Vec<OsString>,
+    /// What workers share.
+    #[serde(default)]
+    pub(crate) shared: Option<RawFd>,
     /// What only the old binary needs to understand.
     pub(crate) own: serde_json::Value,
 }
@@ -157,6 +160,7 @@ impl Handover {
     fn descriptors(&self) -> Vec<RawFd> {
         let mut all = self.asked.clone();
         all.push(self.binary);
+        all.extend(self.shared);
         all.extend(self.lanes.iter().flat_map(|lanes| &lanes.sockets));
         all.extend(self.workers.iter().map(|worker| worker.control));
         all.extend(self.workers.iter().filter_map(|worker| worker.figures));

@@ -69,6 +69,7 @@ mod process;
 mod progress;
 mod protocol;
 mod python;
+mod shared;
 mod signals;
 mod spawn;
 mod stage;

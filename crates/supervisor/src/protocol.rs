@@ -23,6 +23,11 @@ pub enum Request {
         /// Its path; none: what is now where the server's own binary was.
         binary: Option<PathBuf>,
     },
+    /// Answer 503 until further notice, or no longer.
+    Maintenance {
+        /// Whether.
+        on: bool,
+    },
     /// Finish what runs within `server.stop_timeout`, and end; asked again, end at once.
     Stop,
     /// The same, but never at once.
@@ -69,6 +74,9 @@ pub struct Status {
     /// `starting`, `serving`, `reloading`, `upgrading`, `stopping`, or `failing`: no worker can run
     /// the application.
     pub state: String,
+    /// Whether everybody gets a 503.
+    #[serde(default)]
+    pub maintenance: bool,
     /// 1, and one more with each reload.
     pub generation: u64,
     /// Seconds since the supervisor began.

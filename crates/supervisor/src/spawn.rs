@@ -1,13 +1,12 @@
 //! Starts a worker: the project's interpreter, told to load the worker library.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use appliance_figures::Page;
@@ -21,6 +20,7 @@ use crate::library::Library;
 use crate::listeners::Listeners;
 use crate::logs::{self, Pipes};
 use crate::python::Environment;
+use crate::shared;
 use crate::sys::{self, Execution, Inheritance};
 use crate::worker::Role;
 
@@ -132,7 +132,7 @@ impl Launcher {
         };
         let mut keep: Vec<RawFd> = own.iter().map(|listener| listener.fd).collect();
         keep.extend(others.iter().map(|other| other.listener.fd));
-        let counts = control.and_then(|_| counts());
+        let counts = control.and_then(|_| shared::fd());
         keep.extend(counts);
         let mut command = Command::new(&self.python);
         // A worker alone writes to files by itself: this process makes way for it.
@@ -181,15 +181,6 @@ impl Launcher {
             control: None,
         })
     }
-}
-
-/// The memory file in which all workers of this process count. Whoever maps it gives it its
-/// length, so it takes nothing where nobody counts. The worker closes it to what it starts by its
-/// name's beginning.
-fn counts() -> Option<RawFd> {
-    static COUNTS: OnceLock<Option<File>> = OnceLock::new();
-    let create = || sys::memory_file(c"appliance_worker_counts", Execution::Denied).ok();
-    COUNTS.get_or_init(create).as_ref().map(AsRawFd::as_raw_fd)
 }
 
 fn descriptor_path(fd: RawFd) -> String {

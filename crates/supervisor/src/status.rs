@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::event::Event;
 use crate::memory;
 use crate::protocol::{Answer, Request, Status, WorkerStatus};
+use crate::shared;
 use crate::worker::Worker;
 
 impl Status {
@@ -30,6 +31,7 @@ impl Status {
             last_failure: None,
             counted: Vec::new(),
             total: Totals::default(),
+            maintenance: shared::maintenance(),
             levels: Levels::default(),
             bucket_bounds: appliance_figures::bounds().collect(),
         }

@@ -27,7 +27,7 @@ use crate::master::{Inherited, Leave, Master, Outcome};
 use crate::notify::Notifier;
 use crate::signals::Signals;
 use crate::stage::Stage;
-use crate::{Started, admin, confine, logs, status, sys};
+use crate::{Started, admin, confine, logs, shared, status, sys};
 
 pub(crate) async fn supervise(
     loaded: Loaded,
@@ -85,6 +85,9 @@ pub(crate) async fn resume(
     if let Ok(loaded) = &loaded {
         logs::mind_rights(&loaded.project);
         logs::take_over(&loaded.project);
+    }
+    if let Some(fd) = handed.shared {
+        shared::adopt(fd)?;
     }
     let listeners = Listeners::adopt(&handed.lanes, handed.spread)?;
     let generation = match &handed.returned {

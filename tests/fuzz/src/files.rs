@@ -92,7 +92,7 @@ fn check(response: Response) {
 fn bytes_of(body: Body) -> Vec<u8> {
     match body {
         Body::Empty => Vec::new(),
-        Body::Memory(bytes) => bytes.to_vec(),
+        Body::Memory(bytes) | Body::Page(bytes, _) => bytes.to_vec(),
         Body::File(part) => {
             let mut file = part.file.try_clone().expect("a descriptor");
             file.seek(SeekFrom::Start(part.offset)).expect("a file");

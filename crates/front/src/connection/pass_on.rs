@@ -11,11 +11,11 @@ use http::StatusCode;
 
 use crate::connections::Phase;
 use crate::error_page::{Form, error_page};
-use crate::request::{self, Client};
+use crate::request::{self, Client, Outcome};
 use crate::request_body::{self, BodyError};
 use crate::respond::body_failed;
 use crate::route::Others;
-use crate::send::{self, Manner, StreamEnd};
+use crate::send::Manner;
 use crate::site::Site;
 
 use super::tunnel::tunnel;
@@ -74,15 +74,13 @@ impl<G: Gateway> Connection<G> {
         manner.keeps_alive &= is_received && self.goes_on();
         let after = match answer {
             Ok(proxy::Answer::Response(head, body)) => {
-                self.answers_with(&head, manner);
-                let sent = send::stream(&mut self.socket, &self.status, head, body, manner).await;
-                match sent {
-                    Ok(StreamEnd::Complete) if manner.keeps_alive => After::Next,
-                    _ => After::Close,
+                match request::streamed(head, body, manner.visit) {
+                    Outcome::Whole(response) => self.send(response, manner).await,
+                    Outcome::Stream(head, body) => self.stream(head, body, manner).await,
                 }
             }
             Ok(proxy::Answer::Switched(head, switched)) => {
-                self.answers_with(&head, manner);
+                self.answers_with(&head);
                 self.switch(&head, switched, others).await;
                 After::Close
             }

@@ -3,7 +3,7 @@
 use appliance_message::{Head, Name};
 
 /// The codings whose neighbours are looked for, best first.
-pub(super) const CODINGS: [Coding; 3] = [
+pub(crate) const CODINGS: [Coding; 3] = [
     Coding {
         name: "br",
         suffix: ".br",
@@ -20,16 +20,16 @@ pub(super) const CODINGS: [Coding; 3] = [
 
 /// A content coding and the file name suffix it goes by.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Coding {
+pub(crate) struct Coding {
     /// As in `Content-Encoding`.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Of the file beside the original.
-    pub(super) suffix: &'static str,
+    pub(crate) suffix: &'static str,
 }
 
 /// Picks one of `offered`: the one the client likes best, on a tie the first. `None` is the
 /// original, which is also the answer for a client that refuses everything (a 406 helps nobody).
-pub(super) fn negotiate(
+pub(crate) fn negotiate(
     request: &Head,
     offered: impl Iterator<Item = &'static Coding>,
 ) -> Option<&'static Coding> {

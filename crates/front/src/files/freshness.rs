@@ -12,6 +12,46 @@ use appliance_project::model::Immutable;
 const YEAR: &str = "public, max-age=31536000, immutable";
 const REVALIDATE: &str = "no-cache";
 
+/// The value of the longest of these patterns that matches the file called `name` (relative to
+/// its route): they come in that order.
+pub(super) fn told<'r>(name: &[u8], patterns: &'r [(String, String)]) -> Option<&'r str> {
+    let last = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
+    let matches = |pattern: &str| match pattern.strip_prefix('/') {
+        Some(path) if path.is_empty() || path.ends_with('/') => name.starts_with(path.as_bytes()),
+        Some(path) => fits(path.as_bytes(), name),
+        None => fits(pattern.as_bytes(), last),
+    };
+    let mut patterns = patterns.iter();
+    let (_, words) = patterns.find(|(pattern, _)| matches(pattern))?;
+    Some(words)
+}
+
+/// Whether the whole text is what the pattern says, `*` being anything. In time that is bounded by
+/// the product of their lengths: only the last `*` is ever tried again.
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut from, mut again) = (0, 0, None);
+    while from < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                again = Some((at, from));
+                at += 1;
+            }
+            Some(byte) if *byte == text[from] => {
+                at += 1;
+                from += 1;
+            }
+            _ => match again {
+                Some((star, tried)) => {
+                    (at, from) = (star + 1, tried + 1);
+                    again = Some((star, tried + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
 /// The field's value for the file called `name` (relative to its route), with this media type.
 pub(super) fn cache_control(name: &[u8], media_type: &[u8], rule: Immutable) -> &'static str {
     let keep = match rule {
@@ -177,6 +217,33 @@ mod tests {
             assert!(!carries_hash(name.as_bytes()), "{name}");
         }
         assert!(!carries_hash(b"assets/index-Diwr\xffTda.js"));
+    }
+
+    #[test]
+    fn patterns_match_names_and_paths() {
+        for (pattern, name, expected) in [
+            ("*.woff2", "fonts/a.woff2", true),
+            ("*.woff2", "a.woff", false),
+            ("*.woff2", ".woff2", true),
+            ("/*.woff2", "fonts/a.woff2", true),
+            ("/fonts/*", "fonts/a/b", true),
+            ("/fonts/*", "font/a", false),
+            ("/fonts/*", "x/fonts/a", false),
+            ("index.html", "a/index.html", true),
+            ("/index.html", "a/index.html", false),
+            ("/index.html", "index.html", true),
+            ("/", "a/b", true),
+            ("/a/", "a/b", true),
+            ("/a/", "ab", false),
+            ("*", "a", true),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("*a*a*a*a*b", &"a".repeat(1000), false),
+        ] {
+            let patterns = [(pattern.to_owned(), "x".to_owned())];
+            let found = told(name.as_bytes(), &patterns).is_some();
+            assert_eq!(found, expected, "{pattern} {name}");
+        }
     }
 
     #[test]

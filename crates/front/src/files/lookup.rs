@@ -15,12 +15,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use appliance_message::Fields;
-use appliance_project::model::Immutable;
+use appliance_project::model::{FileRules, Immutable};
 use bytes::Bytes;
+
+use crate::compression;
+use crate::rules::compress;
 
 use super::conditions::Validators;
 use super::encoding::{CODINGS, Coding};
-use super::freshness::cache_control;
+use super::freshness::{cache_control, told};
 use super::media_type::{extension, media_type};
 use super::open::{Access, Kind, Purpose, Root, Stamp, kind, read_start};
 use super::path::Below;
@@ -50,6 +53,7 @@ pub(super) struct Source {
     pub(super) index: Vec<String>,
     /// Which files may be kept for a year.
     pub(super) immutable: Immutable,
+    pub(super) rules: FileRules,
 }
 
 /// What is at a path.
@@ -120,14 +124,30 @@ impl Entry {
 }
 
 impl Variant {
+    /// The same contents in this coding, with a tag of its own.
+    fn compressed(&self, bytes: Vec<u8>, coding: &'static Coding) -> Variant {
+        let tag = self.etag.trim_end_matches('"');
+        Variant {
+            coding: Some(coding),
+            fields: Fields::default(),
+            fields_of_304: Fields::default(),
+            etag: format!("{tag}{}\"", coding.suffix),
+            len: bytes.len() as u64,
+            content: Content::Memory(bytes.into(), None),
+            modified: self.modified,
+            stamp: self.stamp,
+        }
+    }
+
     /// `varies`: there are representations in other codings.
-    fn prepare_fields(&mut self, name: &[u8], immutable: Immutable, varies: bool) {
-        let media_type = media_type(name);
+    fn prepare_fields(&mut self, name: &[u8], source: &Source, varies: bool) {
+        let media_type = media_type(name, &source.rules);
         let mut fields = Fields::default();
         fields.add("ETag", &self.etag);
         fields.add(
             "Cache-Control",
-            cache_control(name, media_type.as_bytes(), immutable),
+            told(name, &source.rules.cache)
+                .unwrap_or_else(|| cache_control(name, media_type.as_bytes(), source.immutable)),
         );
         if varies {
             fields.add("Vary", "Accept-Encoding");
@@ -241,9 +261,10 @@ impl Source {
                 variants.extend(loaded?);
             }
         }
+        self.add_compressed(&name, &mut variants, access)?;
         let varies = variants.len() > 1;
         for variant in &mut variants {
-            variant.prepare_fields(&name, self.immutable, varies);
+            variant.prepare_fields(&name, self, varies);
         }
         let settled = stamps.iter().flatten().all(is_settled);
         let entry = Entry {
@@ -253,6 +274,39 @@ impl Source {
             variants,
         };
         Ok(Found::File(Box::new(entry)))
+    }
+
+    /// Compresses a file that has no neighbours, where the project wants it. That takes a while, so
+    /// not on the front's thread.
+    fn add_compressed(
+        &self,
+        name: &[u8],
+        variants: &mut Vec<Variant>,
+        access: Access,
+    ) -> io::Result<()> {
+        let types = &self.rules.compress;
+        let [original] = &variants[..] else {
+            return Ok(());
+        };
+        let Content::Memory(bytes, _) = &original.content else {
+            return Ok(());
+        };
+        if types.is_empty()
+            || original.len < compress::SHORTEST
+            || !compress::is_among(types, media_type(name, &self.rules).as_bytes())
+        {
+            return Ok(());
+        }
+        if access == Access::Cached {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let compressed = |coding: &'static Coding| {
+            let bytes = compression::compress(bytes, coding.name)?;
+            Some(original.compressed(bytes, coding))
+        };
+        let further: Vec<Variant> = CODINGS.iter().filter_map(compressed).collect();
+        variants.extend(further);
+        Ok(())
     }
 
     fn load_variant(

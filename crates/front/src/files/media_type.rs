@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use appliance_project::model::{Charset, FileRules};
+
 /// Where `mime_guess` is silent or differs from what browsers and today's registrations ask for.
 const OURS: &[(&str, &str)] = &[
     ("avif", "image/avif"),
@@ -27,17 +29,30 @@ const OURS: &[(&str, &str)] = &[
 
 /// The type by the name's extension; `application/octet-stream` for names without a known one.
 /// Text carries its charset, which for a file of the web is UTF-8.
-pub(super) fn media_type(name: &[u8]) -> Cow<'static, str> {
+pub(crate) fn media_type<'r>(name: &[u8], rules: &'r FileRules) -> Cow<'r, str> {
     let extension = extension(name);
+    let mut told = rules.types.iter();
+    if let Some((_, told)) = told.find(|(known, _)| *known == extension) {
+        return match told.contains(';') {
+            true => told.into(),
+            false => with_charset(told, &rules.charset),
+        };
+    }
     let essence = OURS
         .iter()
         .find(|(known, _)| *known == extension)
         .map(|(_, essence)| *essence)
         .or_else(|| mime_guess::from_ext(&extension).first_raw())
         .unwrap_or("application/octet-stream");
-    match is_text(essence) {
-        true => format!("{essence}; charset=utf-8").into(),
-        false => essence.into(),
+    with_charset(essence, &rules.charset)
+}
+
+fn with_charset<'t>(essence: &'t str, charset: &Charset) -> Cow<'t, str> {
+    match charset {
+        _ if !is_text(essence) => essence.into(),
+        Charset::Utf8 => format!("{essence}; charset=utf-8").into(),
+        Charset::Named(name) => format!("{essence}; charset={name}").into(),
+        Charset::Unsaid => essence.into(),
     }
 }
 
@@ -99,7 +114,32 @@ mod tests {
             ("v1.2/LICENSE", "application/octet-stream"),
             ("a.unheard-of", "application/octet-stream"),
         ] {
-            assert_eq!(media_type(name.as_bytes()), expected, "{name}");
+            let rules = FileRules::default();
+            assert_eq!(media_type(name.as_bytes(), &rules), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_project_may_know_better() {
+        let rules = |charset| FileRules {
+            types: vec![
+                ("webmanifest".to_owned(), "application/json".to_owned()),
+                ("old".to_owned(), "text/html; charset=koi8-r".to_owned()),
+                ("txt".to_owned(), "text/x-own".to_owned()),
+            ],
+            charset,
+            ..FileRules::default()
+        };
+        let named = rules(Charset::Named("iso-8859-1".to_owned()));
+        for (name, expected) in [
+            ("a.WEBMANIFEST", "application/json; charset=iso-8859-1"),
+            ("a.old", "text/html; charset=koi8-r"),
+            ("a.txt", "text/x-own; charset=iso-8859-1"),
+            ("a.html", "text/html; charset=iso-8859-1"),
+            ("a.png", "image/png"),
+        ] {
+            assert_eq!(media_type(name.as_bytes(), &named), expected, "{name}");
+        }
+        assert_eq!(media_type(b"a.html", &rules(Charset::Unsaid)), "text/html");
     }
 }

@@ -1,4 +1,5 @@
-//! What the workers of a server count together: the buckets of rate limits.
+//! What the workers of a server have in common: the buckets of rate limits, and whether there is
+//! maintenance.
 //!
 //! A client's connections are spread over workers by its ports, so that neither a limit in each
 //! worker nor a share of it would be the one that is written down: with one connection a client
@@ -22,9 +23,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 const PLACES: usize = 1 << 16;
 /// Places in which one key may be.
 const CHOICE: usize = 8;
-/// In front of the table: the key of the hash.
+/// In front of the table: the key of the hash, and maintenance, which the supervisor writes.
 const KEY_WORDS: usize = 2;
-const WORDS: usize = KEY_WORDS + 2 * PLACES;
+const MAINTENANCE: usize = appliance_project::wire::MAINTENANCE_WORD;
+const HEAD_WORDS: usize = 8;
+const WORDS: usize = HEAD_WORDS + 2 * PLACES;
 const BYTES: usize = WORDS * size_of::<AtomicU64>();
 
 static COUNTS: OnceLock<Counts> = OnceLock::new();
@@ -48,6 +51,13 @@ pub fn share_counts(file: &OwnedFd) -> io::Result<()> {
     // The first is kept: there is one file in the life of a process.
     let _ = COUNTS.set(counts);
     Ok(())
+}
+
+/// Whether there is maintenance. A worker without a supervisor has nobody to say so.
+pub(super) fn maintenance() -> bool {
+    COUNTS
+        .get()
+        .is_some_and(|counts| counts.words[MAINTENANCE].load(Relaxed) != 0)
 }
 
 /// The shared ones, or this process's own.
@@ -100,7 +110,7 @@ impl Counts {
     pub(super) fn full_at(&self, key: u64) -> &AtomicU64 {
         let tag = key | 1;
         let first = (key >> 32) as usize % (PLACES / CHOICE) * CHOICE;
-        let table = &self.words[KEY_WORDS + 2 * first..][..2 * CHOICE];
+        let table = &self.words[HEAD_WORDS + 2 * first..][..2 * CHOICE];
         let places = || table.chunks_exact(2).map(|place| (&place[0], &place[1]));
         if let Some((_, full_at)) = places().find(|(owner, _)| owner.load(Relaxed) == tag) {
             return full_at;

@@ -21,8 +21,11 @@ use super::url_path;
 const TARGETS: [&str; 6] = ["files", "wsgi", "proxy", "redirect", "rewrite", "respond"];
 
 /// Keys that mean something with some of them alone.
-const BELONGS: [(&str, &[&str]); 7] = [
+const BELONGS: [(&str, &[&str]); 10] = [
     ("extensions", &["files"]),
+    ("cache", &["files"]),
+    ("types", &["files"]),
+    ("charset", &["files"]),
     ("fallback", &["files"]),
     ("index", &["files"]),
     ("immutable", &["files"]),

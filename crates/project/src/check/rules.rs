@@ -2,6 +2,10 @@
 //! its site's where it has no own.
 
 mod access;
+mod compress;
+mod cors;
+mod error_pages;
+mod files;
 mod headers;
 mod password_file;
 mod rate_limit;
@@ -28,15 +32,49 @@ impl Check<'_, '_> {
         let addresses = self.addresses(table, inherited.allow, inherited.deny);
         let passwords = self.passwords(table, inherited.passwords);
         let rate_limit = self.rate_limit(table, inherited.rate_limit);
+        let security_headers = self.flag_or(table, "security_headers", inherited.security_headers);
+        let cors = self.cors(table, inherited.cors);
+        let error_pages = self.error_pages(table, inherited.error_pages);
+        let intercept = self.intercept(table, inherited.intercept, error_pages.as_deref());
+        let maintenance_page = match table.entry("maintenance_page") {
+            None => Some(inherited.maintenance_page),
+            Some(_) => self.page(table).map(Some),
+        };
+        let maintenance_allow = match table.entry("maintenance_allow") {
+            None => Some(inherited.maintenance_allow),
+            Some(_) => self
+                .networks(table, "maintenance_allow")
+                .map(access::without_places),
+        };
+        let compress = self.compress(table, inherited.compress);
+        let mut files = self.file_rules(table, inherited.files);
+        if let (Some(files), Some(types)) = (&mut files, &compress) {
+            files.compress.clone_from(types);
+        }
         let (allow, deny) = addresses?;
         Some(Rules {
             methods: methods?,
             headers: headers?,
+            security_headers: security_headers?,
+            cors: cors?,
+            error_pages: error_pages?,
+            intercept: intercept?,
+            compress: compress?,
+            maintenance_page: maintenance_page?,
+            maintenance_allow: maintenance_allow?,
+            files: files?,
             allow,
             deny,
             passwords: passwords?,
             rate_limit: rate_limit?,
         })
+    }
+
+    fn flag_or(&mut self, table: &Table<'_>, name: &str, otherwise: bool) -> Option<bool> {
+        match table.entry(name) {
+            None => Some(otherwise),
+            Some(_) => self.reader.flag(table, name),
+        }
     }
 
     fn methods(&mut self, table: &Table<'_>) -> Option<Vec<String>> {

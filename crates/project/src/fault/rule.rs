@@ -17,6 +17,30 @@ pub(crate) enum RuleProblem {
     FramingField { name: String },
     /// A value that no field can have.
     FieldValue,
+    /// Not what can be done to a field.
+    FieldRule,
+    /// Not an origin.
+    Origin { found: String },
+    /// `*` with `credentials`.
+    EverybodysCredentials,
+    /// No origin at all.
+    NoOrigins,
+    /// Not a status of an error, nor a class of them.
+    ErrorStatus { found: String },
+    /// A page that is larger than one should be.
+    LargePage { path: PathBuf },
+    /// `intercept` without `error_pages`.
+    NothingToIntercept,
+    /// Not a pattern of file names.
+    Pattern { found: String },
+    /// Neither a time nor words of Cache-Control.
+    CacheControl { found: String },
+    /// Not an extension.
+    Extension { found: String },
+    /// Not a media type.
+    MediaType { found: String },
+    /// Not a charset.
+    Charset { found: String },
     /// `allow = []`.
     NobodyAllowed,
     /// A network both in `allow` and `deny`.
@@ -70,6 +94,46 @@ impl fmt::Display for RuleProblem {
                 "cannot be set: `{name}` says where a message ends, and the server writes it"
             ),
             RuleProblem::FieldValue => f.write_str("holds a control character"),
+            RuleProblem::FieldRule => f.write_str(
+                "must be a string, `false`, `{ add = \"…\" }` or `{ if_absent = \"…\" }`",
+            ),
+            RuleProblem::Origin { found } => {
+                write!(f, "is no origin: `{}`", printable(found))
+            }
+            RuleProblem::EverybodysCredentials => {
+                f.write_str("is `true` for `*`: any site could read what only the visitor may see")
+            }
+            RuleProblem::NoOrigins => f.write_str("is empty: leave out `cors` instead"),
+            RuleProblem::ErrorStatus { found } => write!(
+                f,
+                "is for no error: `{}` is neither a status from 400 to 599 nor \"4xx\" or \"5xx\"",
+                printable(found)
+            ),
+            RuleProblem::LargePage { path } => {
+                write!(f, "is larger than 1 MB: `{}`", path.display())
+            }
+            RuleProblem::NothingToIntercept => {
+                f.write_str("is `true`, but there are no `error_pages` to send")
+            }
+            RuleProblem::Pattern { found } => {
+                write!(f, "cannot be: `{}` matches no file", printable(found))
+            }
+            RuleProblem::CacheControl { found } => {
+                write!(
+                    f,
+                    "is neither a time nor a `Cache-Control`: `{}`",
+                    printable(found)
+                )
+            }
+            RuleProblem::Extension { found } => {
+                write!(f, "cannot be: `{}` is no extension", printable(found))
+            }
+            RuleProblem::MediaType { found } => {
+                write!(f, "is no media type: `{}`", printable(found))
+            }
+            RuleProblem::Charset { found } => {
+                write!(f, "is no charset: `{}`", printable(found))
+            }
             RuleProblem::NobodyAllowed => f.write_str("is empty: nobody could come in"),
             RuleProblem::AllowedAndDenied { network } => {
                 write!(f, "names `{network}`, and so does `allow`")
@@ -125,6 +189,23 @@ impl RuleProblem {
                 format!("write \"{}\"", found.to_ascii_uppercase())
             }
             RuleProblem::FieldName { .. } => "names are letters, digits and `-`".to_owned(),
+            RuleProblem::Origin { .. } => {
+                "scheme and host as browsers send them, without a path: \"https://app.example.com\""
+                    .to_owned()
+            }
+            RuleProblem::EverybodysCredentials => "list the origins".to_owned(),
+            RuleProblem::Pattern { .. } => {
+                "\"*.woff2\" is every file of that name, \"/downloads/*\" all below a folder"
+                    .to_owned()
+            }
+            RuleProblem::CacheControl { .. } => {
+                "\"90s\", \"30d\", \"1y\", \"immutable\", \"no-cache\", \"no-store\", or words such as \"public, max-age=60\""
+                    .to_owned()
+            }
+            RuleProblem::Extension { .. } => "write it as \".webmanifest\"".to_owned(),
+            RuleProblem::MediaType { .. } => {
+                "for example \"application/manifest+json\"".to_owned()
+            }
             RuleProblem::NobodyAllowed => {
                 "leave it out, or write [\"0.0.0.0/0\", \"::/0\"] to let everybody in".to_owned()
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fixture::Shop;
 use crate::model::{
-    Forwarded, Immutable, LogFormat, LogLevel, LogTarget, Pattern, Recycling, Target,
+    FieldRule, Forwarded, Immutable, LogFormat, LogLevel, LogTarget, Pattern, Recycling, Target,
 };
 use crate::{Colour, Loaded, Network, Sources, load, show};
 
@@ -456,7 +456,7 @@ headers = { X-Frame-Options = "DENY", X-Site = "a" }
     let api = &site.routes[1].rules;
     assert_eq!(api.methods, ["POST"]);
     let fields = [("X-Frame-Options", "DENY"), ("x-site", "b")];
-    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let fields = fields.map(|(name, value)| (name.to_owned(), FieldRule::Set(value.to_owned())));
     assert_eq!(api.headers, fields);
 }
 

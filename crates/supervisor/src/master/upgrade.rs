@@ -236,6 +236,7 @@ impl Master {
             asked: left.asked.iter().map(Reply::fd).collect(),
             binary: left.binary.as_raw_fd(),
             arguments: left.arguments.clone(),
+            shared: crate::shared::fd(),
             own: left.own.clone(),
         })
     }

@@ -109,6 +109,6 @@ impl Check<'_, '_> {
     }
 }
 
-fn without_places(networks: Vec<(Network, Entry<'_>)>) -> Vec<Network> {
+pub(super) fn without_places(networks: Vec<(Network, Entry<'_>)>) -> Vec<Network> {
     networks.into_iter().map(|(network, _)| network).collect()
 }

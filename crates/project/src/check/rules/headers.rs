@@ -1,9 +1,10 @@
-//! `headers`: fields of responses.
+//! `headers`: what is done to fields of responses.
 
 use figment::value::Value;
 
 use crate::fault::RuleProblem;
 use crate::key_path::quoted;
+use crate::model::FieldRule;
 use crate::reader::{Entry, Table};
 
 use super::super::Check;
@@ -20,12 +21,12 @@ const FRAMING: [&str; 6] = [
 ];
 
 impl Check<'_, '_> {
-    /// The table's own fields after those of the site that it does not set anew.
+    /// The table's own rules after those of the site for other fields.
     pub(super) fn headers(
         &mut self,
         table: &Table<'_>,
-        mut fields: Vec<(String, String)>,
-    ) -> Option<Vec<(String, String)>> {
+        mut fields: Vec<(String, FieldRule)>,
+    ) -> Option<Vec<(String, FieldRule)>> {
         let dict = self.reader.table(table, "headers")?;
         let path = table.path.join("headers");
         let mut is_right = true;
@@ -34,10 +35,10 @@ impl Check<'_, '_> {
                 path: path.join(name.as_str()),
                 value,
             };
-            match self.header(name, &entry) {
-                Some(value) => {
+            match self.field_rule(name, &entry) {
+                Some(rule) => {
                     fields.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-                    fields.push((name.clone(), value));
+                    fields.push((name.clone(), rule));
                 }
                 None => is_right = false,
             }
@@ -45,7 +46,7 @@ impl Check<'_, '_> {
         is_right.then_some(fields)
     }
 
-    fn header(&mut self, name: &str, entry: &Entry<'_>) -> Option<String> {
+    fn field_rule(&mut self, name: &str, entry: &Entry<'_>) -> Option<FieldRule> {
         let name = name.to_owned();
         if !is_token(&name) {
             return self.rule_fault(entry, RuleProblem::FieldName { name });
@@ -53,16 +54,37 @@ impl Check<'_, '_> {
         if FRAMING.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             return self.rule_fault(entry, RuleProblem::FramingField { name });
         }
-        match entry.value {
-            Value::String(_, text) if !text.bytes().any(|byte| byte.is_ascii_control()) => {
-                Some(self.reader.accept(entry, quoted(text), text.clone()))
+        let (rule, text): (fn(String) -> FieldRule, _) = match entry.value {
+            Value::Bool(_, false) => {
+                return Some(
+                    self.reader
+                        .accept(entry, "false".to_owned(), FieldRule::Remove),
+                );
             }
-            Value::String(..) => self.rule_fault(entry, RuleProblem::FieldValue),
-            _ => {
-                let expected = "a string".to_owned();
-                self.reader.expected(entry, entry.path.clone(), expected);
-                None
+            Value::String(_, text) => (FieldRule::Set, text),
+            Value::Dict(_, dict) => {
+                let mut members = dict.iter();
+                match (members.next(), members.next()) {
+                    (Some((key, Value::String(_, text))), None) if key == "add" => {
+                        (FieldRule::Add, text)
+                    }
+                    (Some((key, Value::String(_, text))), None) if key == "if_absent" => {
+                        (FieldRule::IfAbsent, text)
+                    }
+                    _ => return self.rule_fault(entry, RuleProblem::FieldRule),
+                }
             }
+            _ => return self.rule_fault(entry, RuleProblem::FieldRule),
+        };
+        if text.bytes().any(|byte| byte.is_ascii_control()) {
+            return self.rule_fault(entry, RuleProblem::FieldValue);
         }
+        let rule = rule(text.clone());
+        let printed = match &rule {
+            FieldRule::Add(text) => format!("{{ add = {} }}", quoted(text)),
+            FieldRule::IfAbsent(text) => format!("{{ if_absent = {} }}", quoted(text)),
+            _ => quoted(text),
+        };
+        Some(self.reader.accept(entry, printed, rule))
     }
 }
