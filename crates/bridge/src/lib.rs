@@ -15,6 +15,9 @@ mod environ;
 mod error_stream;
 mod exchange;
 mod file_wrapper;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gil;
 mod input;
 mod outbox;

@@ -1,12 +1,12 @@
-//! Fuzz targets, all in one binary: linking is what building them costs. `FUZZ_TARGET` names the
+//! Fuzz targets, all in one library: linking is what building them costs. `FUZZ_TARGET` names the
 //! one to run; `tests/fuzz/run` runs each.
 //!
 //! A target is a function of bytes that panics where what it tests breaks its promise. Where it
 //! can, it compares with something that was written another way: the same bytes in other pieces,
 //! what was read written out and read again, or a plain model of the rule.
-#![no_main]
 
 mod body;
+mod environ;
 mod files;
 mod head;
 mod project;
@@ -17,12 +17,14 @@ mod response;
 mod scratch;
 mod sites;
 
+use std::ffi::{c_char, c_int};
 use std::sync::OnceLock;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 9] = [
+const TARGETS: [(&str, Target); 10] = [
     ("body", body::fuzz),
+    ("environ", environ::fuzz),
     ("files", files::fuzz),
     ("head", head::fuzz),
     ("project", project::fuzz),
@@ -48,3 +50,24 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     static TARGET: OnceLock<Target> = OnceLock::new();
     TARGET.get_or_init(chosen)(bytes);
 });
+
+type OneInput = unsafe extern "C" fn(*const u8, usize) -> c_int;
+
+unsafe extern "C" {
+    fn LLVMFuzzerTestOneInput(bytes: *const u8, len: usize) -> c_int;
+    fn LLVMFuzzerRunDriver(
+        argc: *mut c_int,
+        argv: *mut *mut *mut c_char,
+        one_input: OneInput,
+    ) -> c_int;
+}
+
+/// libFuzzer's `main`, for the Python process that has loaded this.
+///
+/// # Safety
+/// As for `main`: `argv` is an array of `argc` strings, and a null pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuzz(mut argc: c_int, mut argv: *mut *mut c_char) -> c_int {
+    // SAFETY: the caller's promise; both live until the driver returns.
+    unsafe { LLVMFuzzerRunDriver(&raw mut argc, &raw mut argv, LLVMFuzzerTestOneInput) }
+}
