@@ -77,6 +77,7 @@ fn shop() -> Project {
     let project = Project::new("")
         .file("front/index.html", "<!doctype html>the front")
         .file("front/app.js", "run()")
+        .file("html/oops.html", "<h1>oops</h1>")
         .file("collected_static/site.css", "a {}")
         .file("backend/shop/__init__.py", "")
         .file("backend/shop/wsgi.py", APPLICATION)
@@ -173,6 +174,7 @@ fn every_setting_arrives_where_it_belongs() {
         "head_timeout = \"15s\"",
         "keep_alive_timeout = \"45s\"",
         "body_limit = \"30MB\"",
+        "error_pages = { 500 = \"ROOT/html/oops.html\", 502 = \"ROOT/html/oops.html\" }",
         "listen = \"0.0.0.0:18080\"",
         "server_name = \"shop.test\"",
         "\"/\" = { files = \"ROOT/front\", fallback = \"/index.html\" }",

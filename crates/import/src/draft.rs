@@ -124,6 +124,17 @@ impl Table {
         }
     }
 
+    /// Sets an entry of a key that is a table.
+    pub(crate) fn entry(&mut self, key: &str, name: &str, value: &str, place: Place) {
+        let old = self.0.iter_mut().find(|line| line.key == key);
+        if let Some(Value::InlineTable(table)) = old.map(|line| &mut line.converted.value) {
+            table.insert(name, value.into());
+            return;
+        }
+        let value = Value::from_iter([(name, value)]);
+        self.inherit(&Line::said(key, Converted { value, rank: None }, place));
+    }
+
     /// Sets a key by a directive, and says what became of it. Of two values that bound the same
     /// request the smaller one holds, as it did when both programs looked at it.
     pub(crate) fn set(

@@ -8,12 +8,15 @@
 mod access;
 mod answer;
 mod backend;
+mod caching;
+mod error_pages;
 mod files;
 mod include;
 mod level;
 mod lexer;
 mod listen;
 mod location;
+mod representation;
 mod rules;
 mod scope;
 mod server;

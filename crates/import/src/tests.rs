@@ -3,3 +3,4 @@
 mod access;
 mod any_bytes;
 mod deployments;
+mod responses;

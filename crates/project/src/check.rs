@@ -30,6 +30,7 @@ use std::path::PathBuf;
 
 use figment::value::Dict;
 
+pub use self::rules::cache_directives;
 use crate::Setting;
 use crate::fault::Fault;
 use crate::key_path::KeyPath;

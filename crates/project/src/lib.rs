@@ -44,6 +44,7 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 use std::{fs, io};
 
+pub use crate::check::cache_directives;
 use crate::fault::Fault;
 pub use crate::foreign::{Foreign, Program, foreign, kind};
 pub use crate::key_path::KeyPath;

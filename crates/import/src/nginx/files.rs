@@ -129,8 +129,9 @@ impl Reader<'_, '_> {
     }
 
     fn finish(&mut self, route: &mut Route, scope: &Scope) {
-        if let (Some((immutable, place)), "files") = (scope.immutable, route.target.0) {
-            add(&mut route.table, "immutable", immutable.into(), place);
+        if let (Some((keeping, place)), "files") = (&scope.keeping, route.target.0) {
+            let (key, value) = keeping.line();
+            add(&mut route.table, key, value, *place);
         }
         inherit(route, scope);
     }

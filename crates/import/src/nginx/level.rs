@@ -44,6 +44,8 @@ impl Reader<'_, '_> {
     pub(crate) fn level(&mut self, level: Level, block: &[Directive], scope: &mut Scope) {
         scope.note_error_pages(block);
         self.access(level, block, scope);
+        self.caching(level, block, scope);
+        self.error_pages(block, scope);
         for directive in block.iter().filter(|directive| !is_inner(directive)) {
             self.directive(level, directive, scope);
         }
@@ -206,14 +208,15 @@ impl Reader<'_, '_> {
             Construct::User => self.user(directive),
             Construct::Root => self.root(directive, scope),
             Construct::Index => self.index(directive, scope),
-            Construct::Expires => self.expires(directive, scope),
             Construct::ClientMaxBodySize => self.body_size(level, directive, scope),
-            // `access` has looked at all of a level's together.
-            Construct::Access => {}
+            // `access`, `caching` and `error_pages` have looked at all of a level's together.
+            Construct::Access | Construct::ErrorPage | Construct::Expires => {}
             Construct::LimitReq => self.limit_req(level, directive, scope),
             Construct::ErrorLog => self.error_log(directive),
-            Construct::ErrorPage => self.error_page(directive),
-            Construct::Gzip => self.gzip(directive),
+            Construct::Gzip => self.compression(level, directive, scope),
+            Construct::Charset => self.charset(level, directive, scope),
+            Construct::Types => self.types(level, directive, scope),
+            Construct::HideHeader => self.hide_header(level, directive, scope),
             Construct::KeepaliveTimeout => self.keepalive_timeout(level, directive, scope),
             Construct::LargeHeaders => self.large_headers(level, directive, scope),
             Construct::LimitConn => self.limit_conn(level, directive, scope),

@@ -9,6 +9,7 @@ use crate::report::Verdict;
 
 use super::answer::is_linear;
 use super::backend::{Backend, split};
+use super::caching::{HASHED, is_cache_control, passes};
 use super::level::{Level, Reader};
 use super::scope::Scope;
 use super::table::{Construct, Fate, fate};
@@ -23,6 +24,13 @@ const OWN_FIELDS: [&str; 7] = [
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
+];
+
+/// What is said of another server in the words for the application.
+const RULED: [&str; 3] = [
+    "proxy_read_timeout",
+    "proxy_hide_header",
+    "proxy_intercept_errors",
 ];
 
 /// What a location says about who answers.
@@ -115,7 +123,9 @@ impl Reader<'_, '_> {
                 );
             }
             () if key.ends_with('$') && !answers(location) => {
-                self.leave(location, Verdict::Default, "files with a hash in their name are kept for a year, others asked about by their validators");
+                if !self.extensions(location, key, site) {
+                    self.leave(location, Verdict::Default, HASHED);
+                }
             }
             () => {
                 self.leave(
@@ -137,6 +147,15 @@ impl Reader<'_, '_> {
     ) {
         let mut scope = scope.clone();
         let content = self.content(location, &mut scope);
+        if !scope.pages.is_empty()
+            && let Some(line) = self.pages_line(all, &scope)
+        {
+            Scope::put(&mut scope.route, line);
+        }
+        let has_pages = |line: &Line| line.key == "error_pages";
+        if !scope.route.iter().chain(&scope.site).any(has_pages) {
+            self.drop_intercept(&mut scope.route);
+        }
         // Of this location alone, not of those inside.
         let internal = content.internal.map(|internal| {
             let text = "`internal = true` of its route";
@@ -164,13 +183,15 @@ impl Reader<'_, '_> {
     fn content<'t>(&mut self, location: &'t Directive, scope: &mut Scope) -> Content<'t> {
         let mut content = Content::default();
         let bound = self.import.python.bound.clone();
-        let mut passes = location
+        let mut proxied = location
             .inner()
             .iter()
             .filter(|inner| inner.name == "proxy_pass");
-        let elsewhere = passes.any(|pass| self.backends.whose(pass, &bound) == Backend::Other);
+        let elsewhere = proxied.any(|pass| self.backends.whose(pass, &bound) == Backend::Other);
         scope.note_error_pages(location.inner());
         self.access(Level::Location, location.inner(), scope);
+        self.caching(Level::Location, location.inner(), scope);
+        self.error_pages(location.inner(), scope);
         for directive in location.inner() {
             match fate(&directive.name) {
                 Fate::Construct(Construct::Alias) => content.alias = Some(directive),
@@ -189,9 +210,11 @@ impl Reader<'_, '_> {
                     let root = self.resolve(directive.arg());
                     scope.root = Some((root, directive.place));
                 }
+                // Said with how long files are kept.
+                _ if is_cache_control(directive) && !passes(location.inner()) => {}
                 _ if elsewhere
                     && directive.name.starts_with("proxy_")
-                    && directive.name != "proxy_read_timeout" =>
+                    && !RULED.contains(&directive.name.as_str()) =>
                 {
                     self.of_proxy(directive);
                 }
@@ -381,7 +404,7 @@ impl Reader<'_, '_> {
     }
 
     /// Says the same of a block and everything in it.
-    fn leave(&mut self, directive: &Directive, verdict: Verdict, text: &str) {
+    pub(super) fn leave(&mut self, directive: &Directive, verdict: Verdict, text: &str) {
         self.row(directive.place, verdict, text);
         let inner_verdict = if verdict == Verdict::Trap {
             Verdict::Missing
@@ -397,13 +420,31 @@ impl Reader<'_, '_> {
 /// What the scope says, as far as it fits who answers.
 pub(super) fn inherit(route: &mut Route, scope: &Scope) {
     let unfit: &[&str] = match route.target.0 {
-        "wsgi" => &["fallback", "index", "immutable"],
+        "wsgi" => &[
+            "fallback",
+            "index",
+            "immutable",
+            "cache",
+            "types",
+            "charset",
+        ],
         "files" => &["body_limit", "request_timeout"],
-        "proxy" => &["fallback", "index", "immutable", "request_timeout"],
+        "proxy" => &[
+            "fallback",
+            "index",
+            "immutable",
+            "cache",
+            "types",
+            "charset",
+            "request_timeout",
+        ],
         _ => &[
             "fallback",
             "index",
             "immutable",
+            "cache",
+            "types",
+            "charset",
             "body_limit",
             "request_timeout",
         ],

@@ -7,9 +7,23 @@ use crate::convert::{Converted, list};
 use crate::draft::Line;
 use crate::report::Verdict;
 
+use super::caching::{HASHED, is_cache_control};
 use super::level::{Level, Reader};
+use super::representation::lines;
 use super::scope::Scope;
 use super::tree::Directive;
+
+/// Fields of which a response may have several.
+const ADDED: [&str; 4] = ["link", "server-timing", "set-cookie", "vary"];
+/// Those that say where a message ends; nobody but the server sends them.
+const FRAMING: [&str; 6] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 impl Reader<'_, '_> {
     /// nginx forgets the fields of a server where a location adds one of its own; here both hold.
@@ -22,32 +36,61 @@ impl Reader<'_, '_> {
             let text = "a field has one value: let the application send it";
             return self.row(place, Verdict::Missing, text);
         }
-        if name.eq_ignore_ascii_case("cache-control")
+        if value.is_empty() {
+            return self.row(place, Verdict::Default, "an empty field is not sent");
+        }
+        if !is_field(name, value) {
+            let text = "`headers` takes no such field";
+            return self.row(place, Verdict::Missing, text);
+        }
+        if level != Level::Location
+            && is_cache_control(directive)
             && value.contains("max-age") | value.contains("immutable")
         {
-            let text = "files with a hash in their name are kept for a year, others asked about by their validators; see `immutable`";
-            return self.row(place, Verdict::Default, text);
+            return self.row(place, Verdict::Default, format!("{HASHED}; see `cache`"));
         }
-        let lines = match level {
-            Level::Location => &mut scope.route,
-            _ => &mut scope.site,
+        // Of these there may be several, the application's among them.
+        let is_added = ADDED.iter().any(|one| name.eq_ignore_ascii_case(one));
+        let value = match is_added {
+            true => Value::from_iter([("add", value.as_str())]),
+            false => value.as_str().into(),
         };
-        let old = lines.iter().find(|line| line.key == "headers");
-        let mut fields = match old.map(|line| &line.converted.value) {
-            Some(Value::InlineTable(fields)) => fields.clone(),
-            _ => InlineTable::new(),
+        let replaced = field(level, (name, value), directive, scope);
+        let whose = match level {
+            Level::Location => "route",
+            _ => "site",
         };
-        fields.insert(name, value.as_str().into());
-        let value = Value::InlineTable(fields);
-        let line = Line::said("headers", Converted { value, rank: None }, place);
-        Scope::put(lines, line);
-        let whose = if level == Level::Location {
-            "route"
-        } else {
-            "site"
+        let text = match replaced {
+            true => format!("`headers` of its {whose}, in the place of the line before it"),
+            false => format!("`headers` of its {whose}, on every response"),
         };
-        let text = format!("`headers` of its {whose}, on every response");
         self.row(place, Verdict::Carried, text);
+    }
+
+    /// `uwsgi_hide_header X-Powered-By`: nobody sends it any more.
+    pub(super) fn hide_header(&mut self, level: Level, directive: &Directive, scope: &mut Scope) {
+        let name = directive.arg();
+        if !is_field(name, "") {
+            let text = "`headers` takes no such field";
+            return self.row(directive.place, Verdict::Missing, text);
+        }
+        let said = lines(level, scope)
+            .iter()
+            .filter(|line| line.key == "headers");
+        let is_set = |line: &Line| match &line.converted.value {
+            Value::InlineTable(fields) => (fields.iter()).any(|(known, value)| {
+                known.eq_ignore_ascii_case(name) && value.as_bool().is_none()
+            }),
+            _ => false,
+        };
+        // nginx hides the application's and adds its own.
+        if said.into_iter().any(is_set) {
+            let text = "`headers` sets it, in the place of the application's";
+            return self.row(directive.place, Verdict::Carried, text);
+        }
+        field(level, (name, false.into()), directive, scope);
+        let text = format!("`headers = {{ {name} = false }}`");
+        self.row(directive.place, Verdict::Carried, text);
     }
 
     /// `limit_except GET { deny all; }`: GET brings HEAD with it.
@@ -125,4 +168,38 @@ impl Reader<'_, '_> {
             }
         }
     }
+}
+
+/// Sets a field of a level's `headers`; true if one of that name was there.
+fn field(
+    level: Level,
+    (name, value): (&str, Value),
+    directive: &Directive,
+    scope: &mut Scope,
+) -> bool {
+    let lines = lines(level, scope);
+    let old = lines.iter().find(|line| line.key == "headers");
+    let mut fields = match old.map(|line| &line.converted.value) {
+        Some(Value::InlineTable(fields)) => fields.clone(),
+        _ => InlineTable::new(),
+    };
+    let known = fields.iter().map(|(known, _)| known.to_owned());
+    let same = known.filter(|known| known.eq_ignore_ascii_case(name));
+    let same: Vec<_> = same.collect();
+    for known in &same {
+        fields.remove(known);
+    }
+    fields.insert(name, value);
+    let value = Value::InlineTable(fields);
+    let converted = Converted { value, rank: None };
+    Scope::put(lines, Line::said("headers", converted, directive.place));
+    !same.is_empty()
+}
+
+fn is_field(name: &str, value: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !name.is_empty()
+        && name.bytes().all(inside)
+        && !FRAMING.iter().any(|own| name.eq_ignore_ascii_case(own))
+        && !value.bytes().any(|byte| byte.is_ascii_control())
 }

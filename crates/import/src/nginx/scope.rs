@@ -3,6 +3,8 @@
 use crate::draft::Line;
 use crate::source::Place;
 
+use super::caching::Keeping;
+use super::error_pages::ErrorPage;
 use super::tree::Directive;
 
 /// The directives in force at a level. nginx's rule: what a level says itself replaces what was
@@ -13,8 +15,10 @@ pub(crate) struct Scope {
     pub(crate) root: Option<(String, Place)>,
     /// `index`.
     pub(crate) index: Option<(Vec<String>, Place)>,
-    /// `expires`.
-    pub(crate) immutable: Option<(&'static str, Place)>,
+    /// How long files are kept.
+    pub(crate) keeping: Option<(Keeping, Place)>,
+    /// `error_page`, until it is known where its files are.
+    pub(crate) pages: Vec<ErrorPage>,
     /// Keys of `[[site]]`, for every site inside.
     pub(crate) site: Vec<Line>,
     /// Keys of `[site.tls]`, likewise.

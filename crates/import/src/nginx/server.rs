@@ -17,6 +17,8 @@ impl Reader<'_, '_> {
         let mut scope = scope.clone();
         scope.note_error_pages(server.inner());
         self.access(Level::Server, server.inner(), &mut scope);
+        self.caching(Level::Server, server.inner(), &mut scope);
+        self.error_pages(server.inner(), &mut scope);
         let mut site = Site {
             place: Some(server.place),
             listen: Vec::new(),
@@ -48,6 +50,11 @@ impl Reader<'_, '_> {
         if let Some(directive) = returns {
             self.whole_site_returns(directive, &scope, &mut site);
         }
+        match self.pages_line(&locations, &scope) {
+            Some(line) => Scope::put(&mut scope.site, line),
+            None => self.drop_intercept(&mut scope.site),
+        }
+        scope.pages.clear();
         for line in &scope.site {
             site.table.inherit(line);
         }

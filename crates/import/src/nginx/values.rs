@@ -35,9 +35,6 @@ const STANDARD_PARAMS: [&str; 20] = [
     "HTTP_X_FORWARDED_HOST",
 ];
 
-/// A year is what "for ever" is written as; a month is not.
-const FOR_EVER_MILLIS: u64 = 300 * 86_400_000;
-
 impl Reader<'_, '_> {
     pub(super) fn index(&mut self, directive: &Directive, scope: &mut Scope) {
         let fit = |name: &&String| !name.contains(['/', '$']) && !name.starts_with('.');
@@ -51,41 +48,6 @@ impl Reader<'_, '_> {
         };
         self.row(directive.place, verdict, text);
         scope.index = Some((names, directive.place));
-    }
-
-    /// `max` and about a year mean that names change with their content.
-    pub(super) fn expires(&mut self, directive: &Directive, scope: &mut Scope) {
-        let word = directive.arg();
-        let millis = crate::convert::duration(&[word]);
-        let (immutable, verdict, text) = match word {
-            "max" => (
-                Some("all"),
-                Verdict::Carried,
-                "`immutable = \"all\"` of its files",
-            ),
-            "off" | "epoch" => (
-                Some("never"),
-                Verdict::Carried,
-                "`immutable = \"never\"` of its files",
-            ),
-            _ if word.starts_with('-') || word == "0" => (
-                Some("never"),
-                Verdict::Carried,
-                "`immutable = \"never\"` of its files",
-            ),
-            _ if millis.is_some_and(|millis| millis >= FOR_EVER_MILLIS) => (
-                Some("all"),
-                Verdict::Carried,
-                "`immutable = \"all\"` of its files",
-            ),
-            _ => (
-                None,
-                Verdict::Default,
-                "files with a hash in their name are kept for a year, others asked about by their validators",
-            ),
-        };
-        self.row(directive.place, verdict, text);
-        scope.immutable = immutable.map(|immutable| (immutable, directive.place));
     }
 
     /// 0 is no bound; here the widest stands for it.
@@ -135,22 +97,6 @@ impl Reader<'_, '_> {
             }
         };
         self.row(directive.place, Verdict::Default, text);
-    }
-
-    pub(super) fn error_page(&mut self, directive: &Directive) {
-        let text = "there are no pages for errors of your own yet: short ones of our own are sent";
-        self.row(directive.place, Verdict::Missing, text);
-    }
-
-    pub(super) fn gzip(&mut self, directive: &Directive) {
-        match directive.arg() {
-            "off" => self.row(directive.place, Verdict::Default, "nothing is compressed on the fly"),
-            _ => self.row(
-                directive.place,
-                Verdict::Missing,
-                "nothing is compressed on the fly yet: let the front's build write `.gz` and `.br` files beside its own, which are sent",
-            ),
-        }
     }
 
     /// 0 turns keeping connections off, and a second value is only told to the client.
@@ -297,6 +243,13 @@ impl Reader<'_, '_> {
         let restricts = directive.inner().iter().any(|inner| {
             inner.name == "return" && matches!(inner.arg(), "401" | "403" | "404" | "444" | "405")
         });
+        let maintains = directive.arg().contains("-f")
+            && (directive.inner().iter())
+                .any(|inner| inner.name == "return" && inner.arg() == "503");
+        if maintains {
+            let text = "`appliance maintenance on` does it, and `maintenance_page` is its page";
+            return self.row(directive.place, Verdict::Default, text);
+        }
         let text = "there are no conditions: let the application decide";
         let (verdict, text) = match restricts {
             true => (

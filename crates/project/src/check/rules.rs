@@ -10,6 +10,8 @@ mod headers;
 mod password_file;
 mod rate_limit;
 
+pub use files::directives as cache_directives;
+
 use crate::fault::{Fault, RuleProblem};
 use crate::model::Rules;
 use crate::reader::{Entry, Table};

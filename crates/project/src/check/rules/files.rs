@@ -136,6 +136,11 @@ fn cache_control(text: &str) -> Option<String> {
     if let Some(seconds) = seconds(text) {
         return Some(format!("public, max-age={seconds}"));
     }
+    directives(text)
+}
+
+/// The words of `Cache-Control`; none if there is another among them.
+pub fn directives(text: &str) -> Option<String> {
     let is_directive = |word: &str| {
         let (name, value) = word
             .split_once('=')
