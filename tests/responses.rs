@@ -7,7 +7,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{Appliance, Project, Response, eventually};
+use support::{Appliance, Finished, Project, Response, eventually};
 
 const APPLICATION: &str = r#"
 def application(environ, start_response):
@@ -380,6 +380,11 @@ server_name = "bare"
     server.signal(libc::SIGHUP);
     server.wait_for_log("reloaded generation=2 ");
     all("/app", "", 503);
+    // And a server that has become another binary.
+    let upgraded = Finished::of(server.project.command("upgrade"));
+    assert_eq!(upgraded.status, 0, "{upgraded:?}");
+    all("/app", "", 503);
+    all("/app", "X-Forwarded-For: 10.0.0.1\r\n", 200);
     maintain(&server, "off");
     all("/app", "", 200);
     all("/files/a.txt", "", 200);

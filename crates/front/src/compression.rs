@@ -20,6 +20,10 @@ const SLICE: usize = 16 << 10;
 const MOST: usize = 256;
 static ENCODERS: AtomicUsize = AtomicUsize::new(0);
 
+/// Files that are compressed at once, in each worker.
+const MOST_FILES: usize = 2;
+static TURNS: AtomicUsize = AtomicUsize::new(0);
+
 /// For streams: as fast as it gets while it is still worth it.
 const STREAM_BROTLI: u32 = 4;
 const STREAM_ZSTD: i32 = 3;
@@ -87,6 +91,24 @@ impl Encoder {
             Encoder::Zstd(encoder) => encoder.finish(),
             Encoder::Gzip(encoder) => encoder.finish(),
         }
+    }
+}
+
+/// One of the few files that are compressed at once.
+pub(crate) struct Turn(());
+
+impl Turn {
+    pub(crate) fn take() -> Option<Turn> {
+        let before = TURNS.fetch_add(1, Relaxed);
+        // From here on it gives itself back.
+        let turn = Turn(());
+        (before < MOST_FILES).then_some(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TURNS.fetch_sub(1, Relaxed);
     }
 }
 

@@ -348,7 +348,12 @@ fn pick(request: &Head, variants: &[Variant]) -> usize {
     if variants.len() == 1 {
         return 0;
     }
-    let offered = variants.iter().filter_map(|variant| variant.coding);
+    // A part of what was compressed here could not be joined to one that another version made.
+    let in_parts = request.method == Method::GET && request.has(Name::Range);
+    let offered = variants
+        .iter()
+        .filter(|variant| !(in_parts && variant.is_made_here));
+    let offered = offered.filter_map(|variant| variant.coding);
     let coding = encoding::negotiate(request, offered);
     variants
         .iter()

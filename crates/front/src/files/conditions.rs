@@ -18,7 +18,7 @@ pub(super) enum Verdict {
 /// The validators of the representation which would be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validators<'a> {
-    /// A strong entity tag, with its quotes.
+    /// An entity tag with its quotes, a weak one with its `W/`.
     pub(super) etag: &'a [u8],
     /// Whole seconds since 1970; none if it says nothing.
     pub(super) modified: Option<u64>,
@@ -27,7 +27,8 @@ pub(super) struct Validators<'a> {
 /// Evaluates the preconditions of a GET or HEAD.
 pub(super) fn evaluate(request: &Head, own: Validators<'_>) -> Verdict {
     if request.has(Name::IfMatch) {
-        if !any_tag(request, Name::IfMatch, |tag| tag == own.etag) {
+        let is_strong = !own.etag.starts_with(b"W/");
+        if !any_tag(request, Name::IfMatch, |tag| is_strong && tag == own.etag) {
             return Verdict::Failed;
         }
     } else if let (Some(since), Some(modified)) =
@@ -39,7 +40,7 @@ pub(super) fn evaluate(request: &Head, own: Validators<'_>) -> Verdict {
     let unchanged = if request.has(Name::IfNoneMatch) {
         // Weak comparison: a proxy that compressed the body has turned our tag into `W/"…"`.
         any_tag(request, Name::IfNoneMatch, |tag| {
-            tag.strip_prefix(b"W/").unwrap_or(tag) == own.etag
+            opaque(tag) == opaque(own.etag)
         })
     } else {
         matches!((date(request, Name::IfModifiedSince), own.modified),
@@ -58,9 +59,15 @@ pub(super) fn range_applies(request: &Head, own: Validators<'_>) -> bool {
     let Some(condition) = request.get(Name::IfRange) else {
         return true;
     };
-    condition == own.etag
+    let is_strong = !own.etag.starts_with(b"W/");
+    is_strong && condition == own.etag
         || matches!((date(request, Name::IfRange), own.modified),
             (Some(since), Some(modified)) if modified == since)
+}
+
+/// What of a tag counts in a weak comparison.
+fn opaque(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
 fn date(request: &Head, name: Name) -> Option<u64> {
@@ -111,6 +118,28 @@ mod tests {
         etag: b"\"a,b\"",
         modified: Some(1_000_000_000),
     };
+
+    #[test]
+    fn a_weak_tag_is_good_for_a_304_alone() {
+        let own = Validators {
+            etag: b"W/\"a\"",
+            modified: None,
+        };
+        for (name, tag, expected) in [
+            ("if-none-match", "W/\"a\"", NotModified),
+            ("if-none-match", "\"a\"", NotModified),
+            ("if-none-match", "\"b\"", Proceed),
+            ("if-match", "W/\"a\"", Failed),
+            ("if-match", "\"a\"", Failed),
+        ] {
+            let request = request("/", &[(name, tag)]);
+            assert_eq!(evaluate(&request, own), expected, "{name}: {tag}");
+        }
+        assert!(!range_applies(
+            &request("/", &[("if-range", "W/\"a\"")]),
+            own
+        ));
+    }
 
     #[test]
     fn preconditions_follow_the_standards_order() {

@@ -88,6 +88,8 @@ type Stamps = [Option<Stamp>; 1 + CODINGS.len()];
 pub(super) struct Variant {
     /// None: the original.
     pub(super) coding: Option<&'static Coding>,
+    /// Compressed by this server: the next version of it may make other bytes of the same contents.
+    pub(super) is_made_here: bool,
     /// The fields of a 200, ready to be sent.
     pub(super) fields: Fields,
     /// The fields of a 304 (RFC 9110 §15.4.5).
@@ -124,14 +126,15 @@ impl Entry {
 }
 
 impl Variant {
-    /// The same contents in this coding, with a tag of its own.
+    /// The same contents in this coding, with a tag of its own, which is weak.
     fn compressed(&self, bytes: Vec<u8>, coding: &'static Coding) -> Variant {
         let tag = self.etag.trim_end_matches('"');
         Variant {
             coding: Some(coding),
+            is_made_here: true,
             fields: Fields::default(),
             fields_of_304: Fields::default(),
-            etag: format!("{tag}{}\"", coding.suffix),
+            etag: format!("W/{tag}{}\"", coding.suffix),
             len: bytes.len() as u64,
             content: Content::Memory(bytes.into(), None),
             modified: self.modified,
@@ -162,7 +165,9 @@ impl Variant {
             fields.add("Content-Encoding", coding.name);
         }
         fields.add("Content-Type", media_type.as_bytes());
-        fields.add("Accept-Ranges", "bytes");
+        if !self.is_made_here {
+            fields.add("Accept-Ranges", "bytes");
+        }
         fields.add("X-Content-Type-Options", "nosniff");
         fields.share();
         self.fields = fields;
@@ -261,12 +266,12 @@ impl Source {
                 variants.extend(loaded?);
             }
         }
-        self.add_compressed(&name, &mut variants, access)?;
-        let varies = variants.len() > 1;
+        let is_later = self.add_compressed(&name, &mut variants, access)? == Compressed::Later;
+        let varies = variants.len() > 1 || is_later;
         for variant in &mut variants {
             variant.prepare_fields(&name, self, varies);
         }
-        let settled = stamps.iter().flatten().all(is_settled);
+        let settled = stamps.iter().flatten().all(is_settled) && !is_later;
         let entry = Entry {
             name,
             stamps,
@@ -276,37 +281,43 @@ impl Source {
         Ok(Found::File(Box::new(entry)))
     }
 
-    /// Compresses a file that has no neighbours, where the project wants it. That takes a while, so
-    /// not on the front's thread.
+    /// Compresses a file that has no neighbours, where the project wants it. That takes a while (0.1 s
+    /// for a megabyte), so not on the front's thread, and only a few at a time: who asks for many
+    /// files gets the others as they are.
     fn add_compressed(
         &self,
         name: &[u8],
         variants: &mut Vec<Variant>,
         access: Access,
-    ) -> io::Result<()> {
+    ) -> io::Result<Compressed> {
         let types = &self.rules.compress;
         let [original] = &variants[..] else {
-            return Ok(());
+            return Ok(Compressed::Done);
         };
         let Content::Memory(bytes, _) = &original.content else {
-            return Ok(());
+            return Ok(Compressed::Done);
         };
+        let says = told(name, &self.rules.cache).unwrap_or_default();
         if types.is_empty()
             || original.len < compress::SHORTEST
+            || says.contains("no-transform")
             || !compress::is_among(types, media_type(name, &self.rules).as_bytes())
         {
-            return Ok(());
+            return Ok(Compressed::Done);
         }
         if access == Access::Cached {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        let Some(_turn) = compression::Turn::take() else {
+            return Ok(Compressed::Later);
+        };
         let compressed = |coding: &'static Coding| {
             let bytes = compression::compress(bytes, coding.name)?;
             Some(original.compressed(bytes, coding))
         };
         let further: Vec<Variant> = CODINGS.iter().filter_map(compressed).collect();
         variants.extend(further);
-        Ok(())
+        Ok(Compressed::Done)
     }
 
     fn load_variant(
@@ -339,6 +350,7 @@ impl Source {
         let suffix = coding.map_or("", |coding| coding.suffix);
         Ok(Some(Variant {
             coding,
+            is_made_here: false,
             fields: Fields::default(),
             fields_of_304: Fields::default(),
             etag: format!("\"{etag}-{len:x}{suffix}\""),
@@ -348,6 +360,14 @@ impl Source {
             stamp,
         }))
     }
+}
+
+/// Whether there is nothing left to compress.
+#[derive(Debug, PartialEq)]
+enum Compressed {
+    Done,
+    /// Others are at it: the next look at the file tries again.
+    Later,
 }
 
 enum Resolved {
