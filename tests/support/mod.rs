@@ -13,6 +13,7 @@
 
 mod appliance;
 mod http;
+pub mod http2;
 mod load;
 mod project;
 

@@ -1,12 +1,17 @@
 //! What is known of a request when its answer is out: for the figures, and for whoever logs it.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use appliance_gateway::Timing;
+use appliance_message::{Head, ResponseHead};
 use http::StatusCode;
 
 use crate::access_log::{End, Entry};
 use crate::clock;
+use crate::request::Client;
+use crate::serve::Front;
+use crate::site::Site;
 
 /// A request, from the end of its head; it is counted when this is dropped, which also happens
 /// where its connection is closed in the middle.
@@ -36,6 +41,31 @@ impl Account {
             entry: None,
             sent_bytes: 0,
             head_bytes: 0,
+        }
+    }
+
+    /// The request is this site's, or what was no request came to it. Begins a line of the site's
+    /// access log, if it has one.
+    pub(crate) fn is_of<G>(
+        &mut self,
+        site: &Site,
+        front: &Front<G>,
+        head: Option<&Head>,
+        (client, local): (Client, SocketAddr),
+    ) {
+        self.tells_timing = site.server_timing;
+        if let Some(log) = &site.access_log {
+            let mut entry = log.begin(head, client, local);
+            entry.id = log.has_id().then(|| front.next_id());
+            self.entry = Some(entry);
+        }
+    }
+
+    /// An answer is begun, with this head as it will be sent.
+    pub(crate) fn answers_with(&mut self, head: &ResponseHead) {
+        self.status = Some(head.status);
+        if let Some(entry) = &mut self.entry {
+            entry.note_response(head);
         }
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use appliance_gateway::{Answering, Gateway, Incomplete, News, Reply, RequestBody, Timing};
 use appliance_message::{Fields, Framing, Head, Name, Refusal, ResponseHead, list};
+use appliance_project::model::Http2;
 use bytes::Bytes;
 use http::{Method, StatusCode, Version};
 use tokio::net::TcpStream;
@@ -30,6 +31,7 @@ use crate::access_log::Entry;
 use crate::account::Account;
 use crate::connections::{DRAINING_HEAD_TICKS, Member, Order, Phase, Status};
 use crate::error_page::{Form, error_page, plain_at_tls};
+use crate::http2;
 use crate::proxy_protocol;
 use crate::request::{self, Asked, Client, Outcome};
 use crate::request_body::{self, BodyError, Bounds};
@@ -44,6 +46,10 @@ use crate::socket::{Greeting, NextHead, Socket};
 /// it may pause (`lingering_timeout`).
 const LINGER: Duration = Duration::from_secs(30);
 const LINGER_PAUSE_TICKS: u32 = 5;
+
+/// What a client may go on sending whose HTTP/2 connection has failed: enough to read why on the
+/// way, and no flood.
+const LINGER_BYTES_OF_A_FAILURE: u64 = 256 << 10;
 
 /// The longest unwanted body that is received and dropped, so that the connection can go on.
 const SKIPPED_BYTES: u64 = 64 * 1024;
@@ -104,11 +110,15 @@ impl<G: Gateway> Connection<G> {
         if self.sites.is_tls && !Box::pin(self.greet()).await {
             return;
         }
+        if self.socket.has_agreed_on(http2::ALPN) {
+            return self.http2().await;
+        }
         let mut left = self.front.requests_per_connection;
         loop {
             let next = self.next_head().await;
             self.account = match next {
                 NextHead::End => return,
+                NextHead::Refused { .. } if self.begins_http2(left) => return self.http2().await,
                 _ => Some(Account::open()),
             };
             let after = match next {
@@ -133,9 +143,29 @@ impl<G: Gateway> Connection<G> {
             match after {
                 After::Next => self.status.enter(Phase::Idle, self.front.keep_alive_ticks),
                 After::Close if !self.socket.has_unread() => return,
-                After::Close | After::Linger => return self.linger().await,
+                After::Close | After::Linger => return self.linger(u64::MAX).await,
             }
         }
+    }
+
+    /// Speaks HTTP/2 to the connection's end.
+    async fn http2(&mut self) {
+        let (front, sites) = (&self.front, &self.sites);
+        let served = http2::serve(&mut self.socket, front, sites, self.origin, &self.status);
+        let most = match Box::pin(served).await {
+            http2::End::Agreed => u64::MAX,
+            http2::End::Failed => LINGER_BYTES_OF_A_FAILURE,
+        };
+        self.linger(most).await;
+    }
+
+    /// Whether what was refused as a first request of HTTP/1.1 is how HTTP/2 begins, where that
+    /// is spoken without TLS. Nobody else has to ask.
+    fn begins_http2(&self, left: u64) -> bool {
+        self.sites.http2 == Http2::Always
+            && !self.origin.is_tls
+            && left == self.front.requests_per_connection
+            && self.socket.begins_with(http2::PREFACE)
     }
 
     /// Reads the header of the PROXY protocol. Whoever does not send one gets no answer: it is no
@@ -177,7 +207,7 @@ impl<G: Gateway> Connection<G> {
                 };
                 let page = plain_at_tls(form);
                 self.last_words(page, Manner::of_refusal(false)).await;
-                self.linger().await;
+                self.linger(u64::MAX).await;
                 false
             }
             Greeting::Nothing => false,
@@ -434,10 +464,7 @@ impl<G: Gateway> Connection<G> {
     /// The head is as it will be sent.
     fn answers_with(&mut self, head: &ResponseHead) {
         if let Some(account) = &mut self.account {
-            account.status = Some(head.status);
-            if let Some(entry) = &mut account.entry {
-                entry.note_response(head);
-            }
+            account.answers_with(head);
         }
     }
 
@@ -447,16 +474,9 @@ impl<G: Gateway> Connection<G> {
 
     /// Begins a line of the site's access log, if it has one.
     fn log(&mut self, site: &Site, head: Option<&Head>, client: Client) {
-        let Some(account) = &mut self.account else {
-            return;
-        };
-        account.tells_timing = site.server_timing;
-        let Some(log) = &site.access_log else {
-            return;
-        };
-        let mut entry = log.begin(head, client, self.origin.local);
-        entry.id = log.has_id().then(|| self.front.next_id());
-        account.entry = Some(entry);
+        if let Some(account) = &mut self.account {
+            account.is_of(site, &self.front, head, (client, self.origin.local));
+        }
     }
 
     fn log_what_is_no_request(&mut self) {
@@ -498,10 +518,10 @@ impl<G: Gateway> Connection<G> {
         After::Linger
     }
 
-    async fn linger(&mut self) {
+    async fn linger(&mut self, most: u64) {
         if self.socket.shut() {
             self.status.enter(Phase::Lingering, LINGER_PAUSE_TICKS);
-            let _ = tokio::time::timeout(LINGER, self.socket.drop_unread()).await;
+            let _ = tokio::time::timeout(LINGER, self.socket.drop_unread(most)).await;
         }
     }
 }
@@ -523,17 +543,17 @@ impl<G> Drop for Connection<G> {
 }
 
 /// `queue;dur=0.1, app;dur=12.3`: milliseconds (W3C Server Timing).
-fn server_timing(timing: Timing) -> String {
+pub(crate) fn server_timing(timing: Timing) -> String {
     let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
     let (queue, application) = (millis(timing.queued), millis(timing.application));
     format!("queue;dur={queue:.1}, app;dur={application:.1}")
 }
 
 /// An expectation that nobody here can fulfil: 417 (RFC 9110 §10.1.1).
-struct Unfulfillable;
+pub(crate) struct Unfulfillable;
 
 /// Whether the client waits for a 100 before it sends the body. HTTP/1.0 knows no such thing.
-fn expects_continue(head: &Head) -> Result<bool, Unfulfillable> {
+pub(crate) fn expects_continue(head: &Head) -> Result<bool, Unfulfillable> {
     if !head.has(Name::Expect) || head.version == Version::HTTP_10 {
         return Ok(false);
     }

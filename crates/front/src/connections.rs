@@ -42,6 +42,8 @@ pub(crate) enum Phase {
     Blocked,
     /// The last answer is sent; the client may still be sending.
     Lingering,
+    /// HTTP/2 with requests: each has an entry of its own.
+    Streaming,
 }
 
 /// What a connection is told to do; later ones win.
@@ -87,7 +89,8 @@ impl Status {
             2 => Phase::ReadingBody,
             3 => Phase::Busy,
             4 => Phase::Blocked,
-            _ => Phase::Lingering,
+            5 => Phase::Lingering,
+            _ => Phase::Streaming,
         }
     }
 
@@ -125,9 +128,14 @@ impl Status {
     pub(crate) fn tell(&self, order: Order) {
         if order > self.order() {
             self.order.store(order as u8, Relaxed);
-            if let Some(waker) = self.waker.get() {
-                waker.wake_by_ref();
-            }
+            self.wake();
+        }
+    }
+
+    /// Has its task look at it.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
         }
     }
 
@@ -144,7 +152,7 @@ impl Status {
         match self.phase() {
             Phase::Idle => Order::Leave,
             Phase::ReadingHead | Phase::ReadingBody => Order::TimeOut,
-            Phase::Busy => Order::None,
+            Phase::Busy | Phase::Streaming => Order::None,
             Phase::Blocked | Phase::Lingering => Order::Close,
         }
     }
@@ -180,6 +188,8 @@ pub(crate) struct Member {
     place: usize,
     /// None if its connections are not counted.
     address: Option<IpAddr>,
+    /// It is no connection, but a stream of one.
+    is_stream: bool,
     pub(crate) status: Arc<Status>,
 }
 
@@ -251,6 +261,19 @@ impl Connections {
             }
             *open += 1;
         }
+        self.open.fetch_add(1, Relaxed);
+        let figures = &appliance_figures::own().front;
+        figures.connections.add(1);
+        figures.connections_open.add(1);
+        Ok(self.enlist(address, patience, false))
+    }
+
+    /// An entry for a stream of a connection that is there already.
+    pub(crate) fn join_stream(self: &Arc<Self>) -> Member {
+        self.enlist(None, 0, true)
+    }
+
+    fn enlist(self: &Arc<Self>, address: Option<IpAddr>, patience: u32, is_stream: bool) -> Member {
         let status = Arc::new(Status {
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU32::new(self.clock.ticks.load(Relaxed)),
@@ -273,16 +296,13 @@ impl Connections {
                 list.len() - 1
             }
         };
-        self.open.fetch_add(1, Relaxed);
-        let figures = &appliance_figures::own().front;
-        figures.connections.add(1);
-        figures.connections_open.add(1);
-        Ok(Member {
+        Member {
             connections: Arc::clone(self),
             place,
             address,
+            is_stream,
             status,
-        })
+        }
     }
 
     /// Open connections.
@@ -290,7 +310,7 @@ impl Connections {
         self.open.load(Relaxed)
     }
 
-    /// Connections with a request whose answer is not out: neither those that only linger, nor
+    /// Connections and streams with a request whose answer is not out: neither those that only linger, nor
     /// those whose request never came to its end.
     pub(crate) fn unanswered(&self) -> usize {
         let list = lock(&self.list);
@@ -347,6 +367,9 @@ impl Drop for Member {
         let connections = &self.connections;
         lock(&connections.list)[self.place] = None;
         lock(&connections.vacant).push(self.place);
+        if self.is_stream {
+            return;
+        }
         connections.open.fetch_sub(1, Relaxed);
         appliance_figures::own().front.connections_open.sub_one();
         if let (Some(per_address), Some(address)) = (&connections.per_address, &self.address) {

@@ -22,6 +22,7 @@ mod path;
 pub(crate) mod range;
 mod single_flight;
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -306,6 +307,13 @@ async fn anywhere<T: Send + 'static>(
         Some(result) => result,
         None => in_pool(look).await,
     }
+}
+
+/// Reads a part of a file, for protocols that cannot leave that to the kernel: up to `len` bytes,
+/// fewer only where the file has shrunk. Never waits for a disk on this thread.
+pub(crate) async fn read_piece(file: &Arc<File>, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let file = Arc::clone(file);
+    anywhere(move |access| open::read_from(&file, offset, len, access)).await
 }
 
 /// None if it would have to wait for a disk.

@@ -4,7 +4,7 @@
 //! The steps of a request:
 //!
 //! 1. [`connection`]: bytes become a request ([`socket`], `appliance-message`), where they are
-//!    sealed by [`tls`]; a panic below costs that request a 500.
+//!    sealed by [`tls`]; a panic below costs that request a 500. In [`http2`], each stream does.
 //! 2. [`request_path`]: the path is normalised for matching; a malformed one is a 400.
 //! 3. [`site`]: the listener and the Host field name the site. Behind trusted proxies, these say
 //!    which host was asked for, and by whom ([`proxies`], [`proxy_protocol`]).
@@ -30,6 +30,7 @@ pub mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hand_off;
+mod http2;
 pub mod proxies;
 pub mod proxy_protocol;
 mod request;

@@ -67,22 +67,9 @@ pub(crate) async fn receive(
         if received.len.saturating_add(reader.announced()) > bounds.limit {
             return Err(BodyError::TooLarge);
         }
-        if received.len > bounds.in_memory && received.waiting.len() >= SPOOL_PIECE {
-            received.spool(bounds.spool).await?;
-        }
+        received.spool_if_much(bounds).await?;
     }
-    if received.len <= bounds.in_memory {
-        return Ok(RequestBody::Memory(received.waiting.freeze()));
-    }
-    received.spool(bounds.spool).await?;
-    let Some(mut file) = received.file else {
-        return Err(BodyError::Spool(io::Error::other("no spool file")));
-    };
-    file.rewind().map_err(BodyError::Spool)?;
-    Ok(RequestBody::File {
-        file,
-        len: received.len,
-    })
+    received.into_body(bounds).await
 }
 
 /// Receives and drops what is left of a body that nobody asked for, so that the connection can go
@@ -182,14 +169,48 @@ impl Reader {
     }
 }
 
-#[derive(Default)]
-struct Received {
+/// A body, as far as it is here.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
     len: u64,
     waiting: BytesMut,
     file: Option<File>,
 }
 
 impl Received {
+    /// Takes bytes of a body without a framing that would have to be undone.
+    pub(crate) async fn add(&mut self, bytes: &[u8], bounds: Bounds<'_>) -> Result<(), BodyError> {
+        self.len += bytes.len() as u64;
+        if self.len > bounds.limit {
+            return Err(BodyError::TooLarge);
+        }
+        self.waiting.extend_from_slice(bytes);
+        self.spool_if_much(bounds).await
+    }
+
+    async fn spool_if_much(&mut self, bounds: Bounds<'_>) -> Result<(), BodyError> {
+        if self.len > bounds.in_memory && self.waiting.len() >= SPOOL_PIECE {
+            self.spool(bounds.spool).await?;
+        }
+        Ok(())
+    }
+
+    /// The whole body.
+    pub(crate) async fn into_body(mut self, bounds: Bounds<'_>) -> Result<RequestBody, BodyError> {
+        if self.len <= bounds.in_memory {
+            return Ok(RequestBody::Memory(self.waiting.freeze()));
+        }
+        self.spool(bounds.spool).await?;
+        let Some(mut file) = self.file else {
+            return Err(BodyError::Spool(io::Error::other("no spool file")));
+        };
+        file.rewind().map_err(BodyError::Spool)?;
+        Ok(RequestBody::File {
+            file,
+            len: self.len,
+        })
+    }
+
     /// Writes what waits to the file, where waiting for a disk is allowed.
     async fn spool(&mut self, folder: &Path) -> Result<(), BodyError> {
         let waiting: Bytes = self.waiting.split().freeze();

@@ -62,7 +62,8 @@ impl Manner<'_> {
     }
 }
 
-fn is_bodiless(status: StatusCode) -> bool {
+/// Whether responses with this status have no body (RFC 9110 §6.4.1).
+pub(crate) fn is_bodiless(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use appliance_message::{Head, Name, Target};
-use appliance_project::model;
+use appliance_project::model::{self, Http2};
 use http::Version;
 
 use crate::access_log::AccessLog;
@@ -48,6 +48,8 @@ pub(crate) struct Sites {
     pub(crate) proxy_protocol: bool,
     /// Whether connections begin with TLS.
     pub(crate) is_tls: bool,
+    /// Where HTTP/2 is spoken.
+    pub(crate) http2: Http2,
 }
 
 /// No Host field, two of them, or one that is no host name (RFC 9112 §3.2).
@@ -64,7 +66,10 @@ impl Sites {
         let mut listeners: HashMap<SocketAddr, Sites> = HashMap::new();
         for written in sites {
             let tls = match &written.tls {
-                Some(tls) => Some(SiteTls::new(tls, written.https.first(), tickets)?),
+                Some(tls) => {
+                    let https = written.https.first();
+                    Some(SiteTls::new((tls, written.http2), https, tickets)?)
+                }
                 None => None,
             };
             let site = Arc::new(Site {
@@ -85,6 +90,7 @@ impl Sites {
                     default: Arc::clone(&site),
                     proxy_protocol: written.proxy_protocol,
                     is_tls: written.https.contains(address),
+                    http2: written.http2,
                 });
                 for name in &written.server_name {
                     sites.add(name, &site);
@@ -160,7 +166,7 @@ impl Sites {
 
     /// The site for a request.
     pub(crate) fn find(&self, head: &Head) -> Result<&Arc<Site>, BadHost> {
-        let must = head.version == Version::HTTP_11;
+        let must = head.version != Version::HTTP_10;
         if head.repeats(Name::Host) || must && !head.has(Name::Host) {
             return Err(BadHost);
         }

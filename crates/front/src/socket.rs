@@ -220,6 +220,12 @@ impl Socket {
         Greeting::Tls
     }
 
+    /// Whether this is the protocol that client and server have agreed upon in their handshake.
+    pub(crate) fn has_agreed_on(&self, protocol: &[u8]) -> bool {
+        let tls = self.tls.as_ref();
+        tls.is_some_and(|tls| tls.alpn() == Some(protocol))
+    }
+
     /// What is to be said of its TLS; none if it is not ours.
     pub(crate) fn secured(&self) -> Option<&Secured> {
         self.tls.as_ref()?.secured()
@@ -346,6 +352,54 @@ impl Socket {
             ready!(self.poll_some(context, b""))?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether what nobody has used yet begins so.
+    pub(crate) fn begins_with(&self, bytes: &[u8]) -> bool {
+        self.unread.starts_with(bytes)
+    }
+
+    /// Reads what comes, for a protocol that keeps its own buffer.
+    pub(crate) fn poll_read_into(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.unread.is_empty() && self.tls.is_none() {
+            return Pin::new(&mut self.tcp).poll_read(context, buffer);
+        }
+        if self.unread.is_empty() {
+            let read = self.poll_read(context, |socket, bytes| {
+                let len = bytes.len().min(buffer.remaining());
+                buffer.put_slice(&bytes[..len]);
+                socket.unread.extend_from_slice(&bytes[len..]);
+            });
+            return read.map_ok(|_| ());
+        }
+        let len = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread[..len]);
+        self.unread.advance(len);
+        self.forget_if_empty();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes some of these slices, for a protocol that keeps the clock of its client's patience
+    /// itself.
+    pub(crate) fn poll_write_from(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = match &mut self.tls {
+            None => Pin::new(&mut self.tcp).poll_write_vectored(context, slices),
+            Some(tls) => {
+                let slice = |at| slices.get(at).map_or(&b""[..], |slice: &IoSlice<'_>| slice);
+                tls.poll_write(&mut self.tcp, context, [0, 1, 2].map(slice))
+            }
+        };
+        let written = ready!(written)?;
+        self.count(written);
+        Poll::Ready(Ok(written))
     }
 
     /// Whether there are bytes that nobody has used: read, or still with the kernel.
@@ -545,14 +599,22 @@ impl Socket {
         }
     }
 
-    /// Drops what the client sends, until it closes.
-    pub(crate) async fn drop_unread(&mut self) {
+    /// Drops what the client sends, until it closes, or has sent so much.
+    pub(crate) async fn drop_unread(&mut self, mut most: u64) {
         self.unread = BytesMut::new();
         // Nobody wants to know what it means.
         self.tls = None;
-        while let Ok(Some(())) =
-            poll_fn(|context| self.poll_read(context, |socket, _| socket.status.touch())).await
-        {
+        while most > 0 {
+            let read = poll_fn(|context| {
+                self.poll_read(context, |socket, bytes| {
+                    socket.status.touch();
+                    bytes.len() as u64
+                })
+            });
+            match read.await {
+                Ok(Some(bytes)) => most = most.saturating_sub(bytes),
+                _ => return,
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use appliance_project::model::{Log, LogFormat, LogTarget};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, reload};
@@ -67,7 +68,14 @@ fn filter(log: &Log) -> Targets {
     let wanted = std::env::var("RUST_LOG").ok();
     let wanted = wanted.filter(|wanted| !wanted.is_empty());
     let wanted = wanted.and_then(|wanted| wanted.parse().ok());
-    wanted.unwrap_or_else(|| Targets::new().with_default(event::least(log.level)))
+    wanted.unwrap_or_else(|| {
+        let level = event::least(log.level);
+        // Of what clients do wrong in HTTP/2 that library warns, which would let them write the
+        // log.
+        Targets::new()
+            .with_default(level)
+            .with_target("h2", LevelFilter::ERROR.min(level))
+    })
 }
 
 /// Lets log files be opened and renamed by `rights`, which does what it is given for a path; or does

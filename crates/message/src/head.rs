@@ -36,7 +36,7 @@ pub enum Target {
 pub struct Head {
     /// Any token.
     pub method: Method,
-    /// 1.0 or 1.1 as it was understood.
+    /// 1.0 or 1.1 as it was understood, or 2.
     pub version: Version,
     /// The target's form.
     pub form: Target,
@@ -64,6 +64,11 @@ impl Head {
     pub fn line(&self) -> &[u8] {
         let end = memchr::memchr(b'\r', &self.bytes).unwrap_or(self.bytes.len());
         &self.bytes[..end]
+    }
+
+    /// Bytes of line and fields, as HTTP/1.1 sends them.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The whole target, as it was sent.

@@ -1,10 +1,11 @@
-//! HTTP/1.1 messages as bytes (RFC 9112): what a request says, how long its body is, and the
+//! HTTP messages as bytes (RFC 9112): what a request says, how long its body is, and the
 //! fields of a response. No sockets, no clocks: bytes in, meaning or a refusal out.
 //!
 //! It is strict where leniency lets two servers read one message in two ways (request
 //! smuggling): bare LF, folded lines, blanks before a colon, doubled or signed lengths, a length
 //! beside a transfer coding are all refused.
 
+mod assemble;
 mod chunked;
 mod fields;
 mod framing;
@@ -13,6 +14,7 @@ mod name;
 mod parse;
 mod syntax;
 
+pub use assemble::Parts;
 pub use chunked::{Chunked, Piece};
 pub use fields::{Fields, ResponseHead};
 pub use framing::Framing;

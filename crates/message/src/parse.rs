@@ -19,11 +19,11 @@ const TOO_LONG_LINE: Refusal = Refusal {
     status: StatusCode::URI_TOO_LONG,
     reason: "the request line is longer than the limit",
 };
-const TOO_MANY_BYTES: Refusal = Refusal {
+pub(crate) const TOO_MANY_BYTES: Refusal = Refusal {
     status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     reason: "the head is larger than the limit",
 };
-const TOO_MANY_FIELDS: Refusal = Refusal {
+pub(crate) const TOO_MANY_FIELDS: Refusal = Refusal {
     status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     reason: "there are more fields than the limit",
 };
@@ -162,7 +162,7 @@ fn read_version(version: &[u8]) -> Result<Version, Refusal> {
 
 /// Visible ASCII without the fragment's `#`, and bytes from 0x80 on: clients exist that send UTF-8
 /// as it is, and nginx lets them.
-fn is_target(byte: u8) -> bool {
+pub(crate) fn is_target(byte: u8) -> bool {
     byte > b' ' && byte != 0x7f && byte != b'#'
 }
 

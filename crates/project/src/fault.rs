@@ -188,6 +188,13 @@ pub(crate) enum Fault {
         here: bool,
         other: usize,
     },
+    /// Two sites of one address that speak HTTP/2 in different places.
+    Http2Differs {
+        address: SocketAddr,
+        here: &'static str,
+        there: &'static str,
+        other: usize,
+    },
     /// `proxy_protocol` without `server.trusted_proxies`.
     NobodyTrusted,
     /// Its certificate, key, or what is said of `https://` addresses.

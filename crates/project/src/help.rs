@@ -78,7 +78,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::NobodyTrusted => {
             "add the proxies' addresses to `[server]`: `trusted_proxies = [\"10.0.0.0/8\"]`".into()
         }
-        Fault::ProxyProtocolDiffers { .. } => {
+        Fault::ProxyProtocolDiffers { .. } | Fault::Http2Differs { .. } => {
             "a connection's site is not known when it begins: say the same in both, or listen on two ports".into()
         }
         Fault::TwoUnnamed { .. } => "give one of them a `server_name`".into(),

@@ -215,6 +215,8 @@ pub(crate) static SERVER: Section = Section {
             .nginx(&["limit_conn", "limit_conn_zone"]),
         key("requests_per_connection", Kind::Count(1, 1_000_000_000, false), Default::Said("no bound"), "Requests after which a connection is closed. 1: no connection is kept open.")
             .nginx(&["keepalive_requests"]),
+        key("http2_streams", Kind::Count(1, 10_000, false), Default::Toml("128"), "Requests that a client may have open at once on one HTTP/2 connection. Further ones are refused, to be sent again.")
+            .nginx(&["http2_max_concurrent_streams"]),
         key("trusted_proxies", Kind::TextOrList, Default::Toml("[]"), "Addresses and networks, such as `\"10.0.0.0/8\"` or `\"::1\"`, of the proxies which say who the client is. From everybody else the fields by which proxies do so are removed: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Remote-User`, `X-SSL-*` and the like.")
             .nginx(&["set_real_ip_from"]),
         key("forwarded", Kind::Choice(&["x-forwarded", "forwarded"]), Default::Toml("\"x-forwarded\""), "Where the trusted proxies say it: `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or `Forwarded` (RFC 7239). The other kind is removed, since no proxy has looked at it. The client is the last address that is not itself a trusted proxy.")
@@ -298,6 +300,9 @@ pub(crate) static SITE: Section = Section {
         key("proxy_protocol", Kind::Flag, Default::Toml("false"), "Whether connections begin with a header of the PROXY protocol, version 1 or 2, which says who the client is. They are taken from `trusted_proxies` alone, and from those without a header not at all. Sites of one address have to agree.")
             .uwsgi(&["enable-proxy-protocol", "http-enable-proxy-protocol"]),
         key("tls", Kind::Table, Default::Said("none; required by an `https://` address"), "See `[site.tls]`."),
+        key("http2", Kind::Choice(&["off", "tls", "always"]), Default::Toml("\"tls\""), "Where HTTP/2 is spoken: with clients that ask for it in their TLS handshake (ALPN), as browsers do; or `always`, with those as well that begin with it without TLS (\"prior knowledge\"), as proxies do. WebSockets stay with HTTP/1.1, which browsers open a connection of its own for. Sites of one address have to agree.")
+            .nginx(&["http2"])
+            .uwsgi(&["http2-socket", "https2"]),
         key("body_limit", Kind::Size(0, TB), Default::Toml("\"20MB\""), "The largest request body; a larger one is answered 413, before it is read when its length was announced. Routes may have their own. Files need no body: one that comes with such a request is dropped.")
             .nginx(&["client_max_body_size"])
             .uwsgi(&["limit-post"]),

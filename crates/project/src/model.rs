@@ -75,6 +75,9 @@ pub struct Server {
     pub connections_per_address: Option<usize>,
     /// `requests_per_connection`: 1 to a thousand million. Default: no bound.
     pub requests_per_connection: Option<u64>,
+    /// `http2_streams`: requests that a client may have open on one connection, 1 to 10000.
+    /// Default 128.
+    pub http2_streams: u32,
     /// `trusted_proxies`: who may say who the client is. Default: nobody.
     pub trusted_proxies: Vec<Network>,
     /// `forwarded`: the fields in which they say it. Default [`Forwarded::XForwarded`].
@@ -203,6 +206,28 @@ pub struct Syslog {
     pub facility: u8,
     /// `log_tag`: default `appliance`.
     pub tag: String,
+}
+
+/// `site.http2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Http2 {
+    /// Nowhere.
+    Off,
+    /// Where clients ask for it in their TLS handshake (default).
+    Tls,
+    /// There, and where they begin with it without TLS.
+    Always,
+}
+
+impl Http2 {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Http2::Off => "off",
+            Http2::Tls => "tls",
+            Http2::Always => "always",
+        }
+    }
 }
 
 /// `server.log_level`.
@@ -342,6 +367,8 @@ pub struct Site {
     /// `proxy_protocol`: each connection begins with a header of the PROXY protocol. The same
     /// for all sites of an address; never without `trusted_proxies`.
     pub proxy_protocol: bool,
+    /// `http2`: where it is spoken. The same for all sites of an address.
+    pub http2: Http2,
     /// `body_limit`: the largest request body, nginx's `client_max_body_size`. Default 20 MB;
     /// 0 bytes to 1 TB. Holds where no route answers; routes have their own.
     pub body_limit_bytes: u64,

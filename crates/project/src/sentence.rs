@@ -210,6 +210,17 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             )
         }
         Fault::Tls(fault) => write!(f, "{fault}"),
+        Fault::Http2Differs {
+            address,
+            here,
+            there,
+            other,
+        } => {
+            write!(
+                f,
+                "`http2` is \"{here}\" here, but \"{there}\" in `site.{other}`, which listens on `{address}` as well"
+            )
+        }
         Fault::NobodyTrusted => f.write_str(
             "`proxy_protocol` needs `server.trusted_proxies`: who may say who the client is",
         ),

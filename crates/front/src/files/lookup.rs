@@ -25,7 +25,7 @@ use super::conditions::Validators;
 use super::encoding::{CODINGS, Coding};
 use super::freshness::{cache_control, told};
 use super::media_type::{extension, media_type};
-use super::open::{Access, Kind, Purpose, Root, Stamp, kind, read_start};
+use super::open::{Access, Kind, Purpose, Root, Stamp, kind, read_from};
 use super::path::Below;
 
 /// Files up to this many bytes are kept in memory, larger ones are sent from the file.
@@ -332,7 +332,7 @@ impl Source {
             return Ok(None);
         };
         let (content, len, etag) = if stamp.len <= SMALL {
-            let bytes = Bytes::from(read_start(&file, stamp.len as usize, access)?);
+            let bytes = Bytes::from(read_from(&file, 0, stamp.len as usize, access)?);
             let mut hash = DefaultHasher::new();
             hash.write(&bytes);
             let len = bytes.len() as u64;

@@ -176,15 +176,21 @@ impl<'a> Root<'a> {
     }
 }
 
-/// Reads up to `len` bytes from the start: fewer if the file has shrunk since.
-pub(super) fn read_start(file: &File, len: usize, access: Access) -> io::Result<Vec<u8>> {
+/// Reads up to `len` bytes from `offset` on: fewer if the file has shrunk since.
+pub(super) fn read_from(
+    file: &File,
+    offset: u64,
+    len: usize,
+    access: Access,
+) -> io::Result<Vec<u8>> {
     let mut contents = vec![0; len];
     let mut filled = 0;
     while filled < len {
         let rest = &mut contents[filled..];
+        let at = offset + filled as u64;
         let got = match access {
-            Access::Wait => file.read_at(rest, filled as u64),
-            Access::Cached => read_at_cached(file, rest, filled),
+            Access::Wait => file.read_at(rest, at),
+            Access::Cached => read_at_cached(file, rest, at),
         };
         match got {
             Ok(0) => break,
@@ -197,7 +203,7 @@ pub(super) fn read_start(file: &File, len: usize, access: Access) -> io::Result<
     Ok(contents)
 }
 
-fn read_at_cached(file: &File, buffer: &mut [u8], offset: usize) -> io::Result<usize> {
+fn read_at_cached(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let vector = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use appliance_project::certificate::{self, IdentityProblem, PemProblem};
-use appliance_project::model::{ClientCertificates, Tls, TlsVersion};
+use appliance_project::model::{ClientCertificates, Http2, Tls, TlsVersion};
 use aws_lc_rs::digest;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
@@ -16,9 +16,10 @@ use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use super::policy::{self, RedirectTo};
 use super::tickets::{SiteTickets, Tickets};
+use crate::http2;
 
 /// The protocols that may follow, best first (RFC 7301).
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+const ALPN: [&[u8]; 2] = [http2::ALPN, b"http/1.1"];
 
 /// A site's side of a handshake.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl From<PemProblem> for TlsError {
 impl SiteTls {
     /// For a site whose first `https://` address is this.
     pub(crate) fn new(
-        tls: &Tls,
+        (tls, http2): (&Tls, Http2),
         address: Option<&SocketAddr>,
         tickets: &Arc<Tickets>,
     ) -> Result<SiteTls, TlsError> {
@@ -84,7 +85,11 @@ impl SiteTls {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-        config.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
+        let protocols = match http2 {
+            Http2::Off => &ALPN[1..],
+            Http2::Tls | Http2::Always => &ALPN,
+        };
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         // Tickets do without a memory, which the next connection's worker would not share.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = Arc::new(SiteTickets::new(Arc::clone(tickets), what_holds(tls)));

@@ -11,7 +11,7 @@ use x509_cert::der::pem::LineEnding;
 use x509_cert::der::{Decode, EncodePem};
 
 /// What a connection's handshake says of its requests.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Secured {
     /// What the application hears.
     pub(crate) about: Arc<Tls>,

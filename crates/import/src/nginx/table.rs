@@ -142,7 +142,8 @@ static ROWS: &[(&[&str], Fate)] = &[
 
     // What has no counterpart.
     (&["http2_push", "http2_push_preload"], NotNeeded("browsers have given up on pushes: `wsgi.early_hints` does better")),
-    (&["http2_max_concurrent_streams", "http2_idle_timeout", "http2_recv_timeout", "http2_max_field_size", "http2_max_header_size", "http2_max_requests", "http2_chunk_size", "http2_body_preread_size"], Default("HTTP/2 is bounded by itself")),
+    (&["http2"], Default("browsers get HTTP/2 by TLS, unless `site.http2 = \"off\"` says otherwise")),
+    (&["http2_idle_timeout", "http2_recv_timeout", "http2_max_field_size", "http2_max_header_size", "http2_max_requests", "http2_chunk_size", "http2_body_preread_size"], Default("HTTP/2 is bounded by itself")),
     (&["http3", "http3_hq", "quic_retry", "quic_gso", "quic_bpf", "ssl_early_data"], Missing("there is no HTTP/3: browsers fall back by themselves")),
     (&["autoindex", "autoindex_exact_size", "autoindex_localtime", "autoindex_format"], Missing("folders are never listed")),
     (&["set", "set_by_lua_block", "geo", "geoip_country", "geoip_city", "geoip2", "split_clients", "variables_hash", "userid", "perl", "js_import", "js_content", "js_set", "rewrite_log", "break"], Missing("there are no variables: let the application decide")),

@@ -35,6 +35,7 @@ impl Check<'_, '_> {
         let connections = self.reader.count(table, "connections");
         let per_address = self.bound(table, "connections_per_address");
         let requests = self.bound(table, "requests_per_connection");
+        let http2_streams = self.reader.count(table, "http2_streams");
         let trusted_proxies = self.trusted_proxies(table);
         let forwarded = self.reader.choice(table, "forwarded");
         Some(Server {
@@ -55,6 +56,7 @@ impl Check<'_, '_> {
             connections: connections??,
             connections_per_address: per_address?,
             requests_per_connection: requests?.map(|count| count as u64),
+            http2_streams: u32::try_from(http2_streams??).ok()?,
             trusted_proxies: trusted_proxies?,
             forwarded: match forwarded? {
                 "forwarded" => Forwarded::Forwarded,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use figment::value::Value;
 
 use crate::fault::{Fault, TlsFault};
-use crate::model::Site;
+use crate::model::{Http2, Site};
 use crate::reader::{Entry, Table};
 
 use super::Check;
@@ -41,6 +41,7 @@ impl Check<'_, '_> {
         let default = self.reader.flag(table, "default");
         let sendfile_roots = self.sendfile_roots(table);
         let proxy_protocol = self.reader.flag(table, "proxy_protocol");
+        let http2 = self.reader.choice(table, "http2");
         let body_limit = self.reader.size(table, "body_limit");
         let body_timeout = self.reader.duration(table, "body_timeout");
         let send_timeout = self.reader.duration(table, "send_timeout");
@@ -60,6 +61,11 @@ impl Check<'_, '_> {
             default: default?,
             sendfile_roots: sendfile_roots?,
             proxy_protocol: proxy_protocol?,
+            http2: match http2? {
+                "off" => Http2::Off,
+                "always" => Http2::Always,
+                _ => Http2::Tls,
+            },
             body_limit_bytes: body_limit?,
             body_timeout: body_timeout?,
             send_timeout: send_timeout?,

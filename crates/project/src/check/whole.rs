@@ -24,6 +24,7 @@ impl Check<'_, '_> {
                 for (other, earlier) in &sites[..i] {
                     if earlier.listen.contains(address) {
                         self.same_protocol(site, (*other, earlier), *address, key("listen"));
+                        self.same_http2(site, (*other, earlier), *address, key("listen"));
                         self.same_listener(site, (*other, earlier), *address, &key);
                     }
                 }
@@ -139,6 +140,27 @@ impl Check<'_, '_> {
             let fault = Fault::ProxyProtocolDiffers {
                 address,
                 here,
+                other,
+            };
+            let entry = self.element(&listen, address);
+            self.reader.fault_at(fault, &entry);
+        }
+    }
+
+    /// Neither is it known when a connection begins with HTTP/2.
+    fn same_http2(
+        &mut self,
+        site: &Site,
+        (other, earlier): (usize, &Site),
+        address: SocketAddr,
+        listen: Option<Entry<'_>>,
+    ) {
+        let (here, there) = (site.http2, earlier.http2);
+        if let (true, Some(listen)) = (here != there, listen) {
+            let fault = Fault::Http2Differs {
+                address,
+                here: here.as_str(),
+                there: there.as_str(),
                 other,
             };
             let entry = self.element(&listen, address);

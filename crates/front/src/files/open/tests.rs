@@ -69,7 +69,7 @@ fn contents(opened: io::Result<File>) -> Option<Result<Vec<u8>, ()>> {
     };
     match kind(&file).unwrap() {
         Kind::File(stamp) => Some(Ok(
-            read_start(&file, stamp.len as usize, Access::Wait).unwrap()
+            read_from(&file, 0, stamp.len as usize, Access::Wait).unwrap()
         )),
         Kind::Folder | Kind::Other => None,
     }

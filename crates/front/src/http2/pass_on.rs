@@ -1,0 +1,127 @@
+//! A request of a stream for other servers, as [`crate::connection`] passes on those of HTTP/1.1.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use appliance_gateway::Gateway;
+use appliance_message::{Framing, Head};
+use appliance_proxy::{self as proxy, Failure, Feeder, Upload};
+use h2::RecvStream;
+use http::StatusCode;
+
+use crate::connections::Phase;
+use crate::error_page::{Form, error_page};
+use crate::request::{self, Client};
+use crate::request_body::{self, BodyError};
+use crate::respond::body_failed;
+use crate::route::Others;
+use crate::site::Site;
+
+use super::body;
+use super::send::Unsent;
+use super::stream::{Manner, Reply, Stream};
+
+type Answered = Result<proxy::Answer, Failure>;
+
+impl<G: Gateway> Stream<G> {
+    pub(super) async fn pass_on(
+        &self,
+        reply: &mut Reply,
+        (others, below): (&Others, &str),
+        (client, site): (Client, &Arc<Site>),
+        (mut head, framing, expects): (Head, Framing, bool),
+        body: &mut RecvStream,
+        manner: Manner<'_>,
+    ) -> Result<(), Unsent> {
+        let mut ready = request_body::check(framing, others.body_limit_bytes);
+        if ready.is_ok() && expects && !body.is_end_stream() {
+            ready = reply.go_on();
+        }
+        let id = request::vet(&self.front, &self.sites, self.origin, &mut head);
+        if let Some(entry) = &mut reply.account.entry {
+            entry.id = Some(id.clone());
+        }
+        let id = id.to_string();
+        let asked = proxy::Asked {
+            head: &head,
+            below,
+            peer: self.origin.peer.ip(),
+            client: client.address.ip(),
+            is_https: client.is_https,
+            id: &id,
+        };
+        let (upload, feeder) = match (body.is_end_stream(), framing) {
+            (true, _) => (Upload::none(), None),
+            (false, Framing::Length(len)) => with_feeder(Upload::streamed(Some(len))),
+            (false, _) => with_feeder(Upload::streamed(None)),
+        };
+        let answer = match ready {
+            Ok(()) => {
+                let answer = others.proxy.send(&asked, upload);
+                let bounds = (others.body_limit_bytes, site.body_ticks);
+                self.exchange(reply, answer, (body, feeder), bounds).await
+            }
+            Err(error) => Err(error),
+        };
+        self.member.status.enter(Phase::Busy, 0);
+        match answer {
+            Ok(Ok(proxy::Answer::Response(head, answer))) => {
+                let outcome = request::streamed(head, answer, manner.visit);
+                self.relay(reply, outcome, manner).await?;
+            }
+            Ok(failed) => {
+                let status = match failed {
+                    Err(Failure::Timeout) => StatusCode::GATEWAY_TIMEOUT,
+                    // Nobody asked it to change to another protocol.
+                    Err(Failure::BadGateway) | Ok(_) => StatusCode::BAD_GATEWAY,
+                };
+                let page = error_page(status, Form::asked_by(&head)).with("X-Request-ID", &id);
+                self.send(reply, page, manner).await?;
+            }
+            Err(BodyError::Left) => return Err(Unsent::Left),
+            Err(error) => {
+                let page = body_failed(&head, &error);
+                self.send(reply, page, manner).await?;
+            }
+        }
+        body::linger(body, &self.member.status).await;
+        Ok(())
+    }
+
+    /// Awaits the answer while the body is passed on; an early answer ends that.
+    async fn exchange(
+        &self,
+        reply: &mut Reply,
+        answer: impl Future<Output = Answered>,
+        (body, feeder): (&mut RecvStream, Option<Feeder>),
+        (limit, ticks): (u64, u32),
+    ) -> Result<Answered, BodyError> {
+        let mut answer = pin!(answer);
+        if let Some(feeder) = feeder {
+            let client = (&*self.member.status, ticks);
+            let passing = body::pass_on(body, client, limit, &self.ledger, feeder);
+            let mut passing = pin!(passing);
+            let first = poll_fn(|context| {
+                if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                    return Poll::Ready(Some(Ok(answer)));
+                }
+                let passed = passing.as_mut().poll(context);
+                passed.map(|passed| passed.err().map(Err))
+            });
+            if let Some(answered) = first.await {
+                return answered;
+            }
+        }
+        poll_fn(|context| match answer.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+            Poll::Pending => reply.poll_left(context).map(|()| Err(BodyError::Left)),
+        })
+        .await
+    }
+}
+
+fn with_feeder((upload, feeder): (Upload, Feeder)) -> (Upload, Option<Feeder>) {
+    (upload, Some(feeder))
+}
