@@ -129,10 +129,7 @@ fn pattern(route: &Route) -> String {
 
 fn target(route: &Route, started: &Started<'_>) -> String {
     match &route.target {
-        Target::Wsgi => match &started.project.python.application {
-            Some(application) => format!("{}:{}", application.module, application.callable),
-            None => "the application".to_owned(),
-        },
+        Target::Wsgi => shown_application(route, started),
         Target::Files(files) => shown_folder(files, started),
         Target::Redirect(redirect) => format!("{} {}", redirect.status, shown_place(&redirect.to)),
         Target::Rewrite(template) => format!("rewrite {}", shown_place(template)),
@@ -144,6 +141,15 @@ fn target(route: &Route, started: &Started<'_>) -> String {
                 .map(|target| target.address.to_string());
             addresses.collect::<Vec<_>>().join(", ")
         }
+    }
+}
+
+fn shown_application(route: &Route, started: &Started<'_>) -> String {
+    let application = started.project.python.application_of(route.callee);
+    let name = application.map_or_else(|| "the application".to_owned(), ToString::to_string);
+    match route.callee.mount {
+        true => format!("{name}  {DIM}mounted{DIM:#}"),
+        false => name,
     }
 }
 

@@ -1,16 +1,20 @@
-//! `python.module` → the application: import, look-up, and an error for each way to fail.
+//! `python.module` and what routes name → the applications: import, look-up, and an error for each way to fail.
 
-use std::path::Path;
+use std::sync::Arc;
 
-use appliance_project::model::Application;
-use pyo3::exceptions::PyModuleNotFoundError;
+use appliance_project::model::{self, Application};
+use pyo3::exceptions::{PyModuleNotFoundError, PyRuntimeError};
 use pyo3::prelude::*;
 
 use crate::{strike, sys, traceback};
 
+const MAIN: &str = "python.module";
+
 /// Why there is no application.
 #[derive(Debug)]
 pub struct ImportError {
+    /// The key that names the application.
+    pub key: String,
     /// What could not be done, one line.
     pub error: String,
     /// Python's traceback, when code of the project failed.
@@ -19,44 +23,101 @@ pub struct ImportError {
     pub hint: Option<String>,
 }
 
-/// Imports the application, with `chdir` first on `sys.path`.
+/// The applications of a project.
+#[derive(Clone)]
+pub struct Applications(Arc<Imported>);
+
+struct Imported {
+    /// `python.module`.
+    main: Option<Py<PyAny>>,
+    /// Those that routes name.
+    others: Vec<Py<PyAny>>,
+}
+
+impl Applications {
+    /// The one with this number among those that routes name, or `python.module`.
+    ///
+    /// # Errors
+    /// When there is none: whoever checks a project sees to it that there is.
+    pub(crate) fn get(&self, other: Option<usize>) -> PyResult<&Py<PyAny>> {
+        let found = match other {
+            None => self.0.main.as_ref(),
+            Some(number) => self.0.others.get(number),
+        };
+        found.ok_or_else(|| PyRuntimeError::new_err("there is no such application"))
+    }
+}
+
+/// Imports the applications, with `chdir` first on `sys.path`: `python.module`, then those that
+/// routes name, in the order of the file.
 ///
 /// # Errors
-/// When the module is missing or raises, when it has no such attribute, and when that is not
+/// When a module is missing or raises, when it has no such attribute, and when that is not
 /// callable.
-pub fn import(
-    py: Python<'_>,
-    chdir: &Path,
-    application: &Application,
-) -> Result<Py<PyAny>, ImportError> {
-    let spelled = format!("{}:{}", application.module, application.callable);
-    let module = py
+pub fn import(py: Python<'_>, settings: &model::Python) -> Result<Applications, ImportError> {
+    let prepared = py
         .import("sys")
         .and_then(|sys| sys.getattr("path"))
-        .and_then(|path| path.call_method1("insert", (0, chdir.as_os_str())))
-        .and_then(|_| strike::publish(py))
-        .and_then(|()| py.import(application.module.as_str()))
-        .map_err(|error| import_failed(py, &spelled, application, &error))?;
+        .and_then(|path| path.call_method1("insert", (0, settings.chdir.as_os_str())))
+        .and_then(|_| strike::publish(py));
+    prepared.map_err(|error| ImportError {
+        key: MAIN.to_owned(),
+        error: format!("cannot import anything: {}", traceback::summary(py, &error)),
+        traceback: Some(traceback::format(py, &error)),
+        hint: None,
+    })?;
+    let main = settings.application.as_ref();
+    let main = main.map(|application| import_one(py, application, MAIN));
+    let others = settings.others.iter();
+    let imported = Imported {
+        main: main.transpose()?,
+        others: others
+            .map(|other| import_one(py, &other.application, &other.key))
+            .collect::<Result<_, _>>()?,
+    };
+    settle(py);
+    Ok(Applications(Arc::new(imported)))
+}
 
+fn import_one(
+    py: Python<'_>,
+    application: &Application,
+    key: &str,
+) -> Result<Py<PyAny>, ImportError> {
+    let module = py
+        .import(application.module.as_str())
+        .map_err(|error| import_failed(py, (application, key), &error))?;
     let mut found = module.clone().into_any();
     for name in application.callable.split('.') {
         found = found.getattr(name).map_err(|error| {
-            attribute_missing(&module, application, &traceback::summary(py, &error))
+            attribute_missing(&module, (application, key), &traceback::summary(py, &error))
         })?;
     }
-    if !found.is_callable() {
-        let kind = found
-            .get_type()
-            .name()
-            .map_or_else(|_| "object".to_owned(), |name| name.to_string());
-        return Err(ImportError {
-            error: format!("`{spelled}` is a `{kind}`, which cannot be called"),
-            traceback: None,
-            hint: Some("`python.module` names a WSGI callable: `package.module:callable`".into()),
-        });
+    if found.is_callable() {
+        return Ok(found.unbind());
     }
-    settle(py);
-    Ok(found.unbind())
+    let kind = found
+        .get_type()
+        .name()
+        .map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    Err(ImportError {
+        key: key.to_owned(),
+        error: format!("`{application}` is a `{kind}`, which cannot be called"),
+        traceback: None,
+        hint: Some(names_a_callable(key)),
+    })
+}
+
+/// What a key is called in a hint: routes are shown by their line.
+fn short(key: &str) -> &str {
+    if key == MAIN { MAIN } else { "wsgi" }
+}
+
+fn names_a_callable(key: &str) -> String {
+    format!(
+        "`{}` names a WSGI callable: `package.module:callable`",
+        short(key)
+    )
 }
 
 /// What was imported will live as long as the worker: keep the garbage collector from walking
@@ -74,13 +135,14 @@ fn settle(py: Python<'_>) {
 
 fn import_failed(
     py: Python<'_>,
-    spelled: &str,
-    application: &Application,
+    (application, key): (&Application, &str),
     error: &PyErr,
 ) -> ImportError {
+    let key = key.to_owned();
     if let Some(missing) = missing_module(py, application, error) {
         return ImportError {
-            error: format!("cannot import `{spelled}`: no module named `{missing}`"),
+            key,
+            error: format!("cannot import `{application}`: no module named `{missing}`"),
             traceback: None,
             hint: Some(format!(
                 "`python.chdir` is the folder which holds `{}`",
@@ -89,8 +151,9 @@ fn import_failed(
         };
     }
     ImportError {
+        key,
         error: format!(
-            "cannot import `{spelled}`: {}",
+            "cannot import `{application}`: {}",
             traceback::summary(py, error)
         ),
         traceback: Some(traceback::format(py, error)),
@@ -117,13 +180,18 @@ fn missing_module(py: Python<'_>, application: &Application, error: &PyErr) -> O
 
 fn attribute_missing(
     module: &Bound<'_, PyModule>,
-    application: &Application,
+    (application, key): (&Application, &str),
     error: &str,
 ) -> ImportError {
     let candidate = ["application", "app", "wsgi", "wsgi_app"]
         .into_iter()
         .find(|name| module.getattr(*name).is_ok_and(|found| found.is_callable()));
+    let name_of_key = match short(key) {
+        MAIN => "module",
+        other => other,
+    };
     ImportError {
+        key: key.to_owned(),
         error: format!(
             "module `{}` has no `{}` ({error})",
             application.module, application.callable
@@ -131,10 +199,10 @@ fn attribute_missing(
         traceback: None,
         hint: Some(match candidate {
             Some(name) => format!(
-                "it has a callable `{name}`: write `module = \"{}:{name}\"`",
+                "it has a callable `{name}`: write `{name_of_key} = \"{}:{name}\"`",
                 application.module
             ),
-            None => "`python.module` names a WSGI callable: `package.module:callable`".into(),
+            None => names_a_callable(key),
         }),
     }
 }

@@ -12,12 +12,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use appliance_gateway::{RequestBody, Tls};
+use appliance_gateway::{Callee, RequestBody, Tls};
 use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::application::Applications;
 use crate::environ::{EnvironBuilder, Origin};
 use crate::exchange::Exchange;
 use crate::file_wrapper::FileWrapper;
@@ -36,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) user: Option<Box<str>>,
     /// The connection's TLS, if it is ours.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// Who is called, if not the project's application with the whole path.
+    pub(crate) callee: Option<Box<Callee>>,
     /// How long it may take, if not as long as any.
     pub(crate) timeout: Option<Duration>,
     /// When it came into the queue.
@@ -55,7 +58,7 @@ impl Call {
     pub(crate) fn run(
         self,
         py: Python<'_>,
-        application: &Py<PyAny>,
+        applications: &Applications,
         builder: &mut EnvironBuilder,
         began: Instant,
     ) -> Result<(), Option<String>> {
@@ -72,9 +75,18 @@ impl Call {
             user: self.user.as_deref(),
             tls: self.tls.as_deref(),
         };
+        let callee = self.callee.as_deref();
+        let mount = callee.and_then(|callee| callee.mount.as_ref());
+        let application = applications.get(callee.and_then(|callee| callee.other));
         let served = builder
-            .build(py, (&exchange.request, &exchange.id), self.body, origin)
-            .and_then(|environ| serve(py, application, environ, &label));
+            .build(
+                py,
+                (&exchange.request, &exchange.id),
+                mount,
+                self.body,
+                origin,
+            )
+            .and_then(|environ| serve(py, application?, environ, &label));
         builder.flush_errors();
         served.map_err(|error| {
             let is_foreign = !label.is_ours(py, &error);

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use appliance_gateway::{RequestBody, RequestId, Tls};
+use appliance_gateway::{Mount, RequestBody, RequestId, Tls};
 use appliance_message::{Head, Name, Target};
 use http::{Method, Version};
 use pyo3::prelude::*;
@@ -62,6 +62,7 @@ macro_rules! keys {
 
 keys! {
     request_method = "REQUEST_METHOD",
+    script_name = "SCRIPT_NAME",
     path_info = "PATH_INFO",
     query_string = "QUERY_STRING",
     request_uri = "REQUEST_URI",
@@ -131,6 +132,7 @@ impl EnvironBuilder {
         &mut self,
         py: Python<'py>,
         (head, id): (&Head, &RequestId),
+        mount: Option<&Mount>,
         body: RequestBody,
         origin: Origin<'_>,
     ) -> PyResult<Bound<'py, PyDict>> {
@@ -148,7 +150,11 @@ impl EnvironBuilder {
             _ => &keys.http_11,
         };
         environ.set_item(&keys.server_protocol, protocol)?;
-        let path = head.path();
+        let mut path = head.path();
+        if let Some(mount) = mount {
+            environ.set_item(&keys.script_name, latin1(py, mount.script_name.as_bytes()))?;
+            path = path.get(mount.len..).unwrap_or_default();
+        }
         if memchr::memchr(b'%', path).is_none() {
             environ.set_item(&keys.path_info, latin1(py, path))?;
         } else {

@@ -35,7 +35,7 @@ mod sys;
 mod traceback;
 mod watch;
 
-pub use application::{ImportError, import};
+pub use application::{Applications, ImportError, import};
 pub use exchange::ReplyStream;
 pub use outbox::Outbox;
 pub use pool::{Left, Pool};

@@ -16,6 +16,7 @@ use appliance_project::wire::Reason;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict};
 
+use crate::application::Applications;
 use crate::call::Call;
 use crate::early_hints::EarlyHints;
 use crate::environ::{Concurrency, EnvironBuilder};
@@ -102,7 +103,7 @@ impl Pace {
 }
 
 impl Pool {
-    /// Starts `python.threads` threads that call `application`. `ask` is called with the reason
+    /// Starts `python.threads` threads that call `applications`. `ask` is called with the reason
     /// when the worker should be replaced; it must not wait for the GIL.
     ///
     /// # Errors
@@ -110,7 +111,7 @@ impl Pool {
     pub fn start(
         py: Python<'_>,
         settings: &model::Python,
-        application: Py<PyAny>,
+        applications: Applications,
         ask: impl Fn(Reason) + Send + Sync + 'static,
     ) -> PyResult<Self> {
         let figures = &appliance_figures::own().pool;
@@ -152,10 +153,7 @@ impl Pool {
         let thread_class = py.import("threading")?.getattr("Thread")?;
         for place in 0..settings.threads {
             let options = PyDict::new(py);
-            options.set_item(
-                "target",
-                pool.target(py, place, settings, application.clone_ref(py))?,
-            )?;
+            options.set_item("target", pool.target(py, place, settings, &applications)?)?;
             options.set_item("name", format!("appliance-{}", place + 1))?;
             // One that is stuck must not keep the interpreter from its end.
             options.set_item("daemon", true)?;
@@ -252,7 +250,7 @@ impl Pool {
         py: Python<'py>,
         place: usize,
         settings: &model::Python,
-        application: Py<PyAny>,
+        applications: &Applications,
     ) -> PyResult<Bound<'py, PyCFunction>> {
         let thread = PoolThread {
             place,
@@ -260,7 +258,7 @@ impl Pool {
             queue: Arc::clone(&self.queue),
             outbox: Arc::clone(&self.outbox),
             pace: Arc::clone(&self.pace),
-            application,
+            applications: applications.clone(),
             timeout: settings.request_timeout,
             quota: self.quota.clone(),
             figures: &appliance_figures::own().pool,
@@ -291,7 +289,7 @@ struct PoolThread {
     queue: Arc<Queue<Call>>,
     outbox: Arc<Outbox>,
     pace: Arc<Pace>,
-    application: Py<PyAny>,
+    applications: Applications,
     timeout: Duration,
     quota: Option<Arc<Quota>>,
     figures: &'static Figures,
@@ -343,7 +341,7 @@ impl PoolThread {
         self.figures.threads_busy.add(1);
         post.begin(&call, began, timeout);
         // A fault of ours costs this request, not the thread.
-        let run = AssertUnwindSafe(|| call.run(py, &self.application, builder, began));
+        let run = AssertUnwindSafe(|| call.run(py, &self.applications, builder, began));
         match catch_unwind(run) {
             Ok(Ok(())) => {}
             Ok(Err(raised)) => {
@@ -386,6 +384,7 @@ impl Gateway for Pool {
             is_https: request.is_https,
             user: request.user,
             tls: request.tls,
+            callee: request.callee,
             timeout: request.timeout,
             came: request.came,
         };

@@ -37,6 +37,7 @@ use crate::request::{self, Asked, Client, Outcome};
 use crate::request_body::{self, BodyError, Bounds};
 use crate::respond::{Answer, Origin, body_failed, refuse};
 use crate::response::Response;
+use crate::route::Call;
 use crate::send::{self, Manner, StreamEnd};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
@@ -294,17 +295,14 @@ impl<G: Gateway> Connection<G> {
             manner.hsts = tls.hsts();
         }
         let response = match answer {
-            Answer::Application(bounds) => {
-                let body_limit = bounds.body_limit_bytes;
+            Answer::Application(call) => {
+                let body_limit = call.body_limit_bytes;
                 let body = match framing {
                     Framing::None => Ok(RequestBody::Memory(Bytes::new())),
                     _ => Box::pin(self.receive(framing, expects, body_limit, site)).await,
                 };
                 return match body {
-                    Ok(body) => {
-                        let timeout = bounds.request_timeout;
-                        self.call(client, site, (head, body), timeout, manner).await
-                    }
+                    Ok(body) => self.call(client, site, (head, body), call, manner).await,
                     Err(BodyError::Left) => After::Close,
                     Err(error) => self.last_words(body_failed(&head, &error), manner).await,
                 };
@@ -333,13 +331,13 @@ impl<G: Gateway> Connection<G> {
         client: Client,
         site: &Arc<Site>,
         received: (Head, RequestBody),
-        timeout: Option<Duration>,
+        call: Call,
         manner: Manner<'_>,
     ) -> After {
         let from = (self.origin, client, self.socket.secured());
         let (front, sites) = (&self.front, &self.sites);
         let (request, mut asked) =
-            request::for_application(front, sites, site, from, received, timeout, manner.visit);
+            request::for_application(front, sites, site, from, received, call, manner.visit);
         if let Some(entry) = self.entry() {
             entry.id = Some(asked.id.clone());
         }

@@ -31,6 +31,7 @@ pub mod files;
 pub mod fuzzing;
 mod hand_off;
 mod http2;
+mod mount;
 pub mod proxies;
 pub mod proxy_protocol;
 mod request;

@@ -7,7 +7,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use appliance_gateway::{Gateway, GatewayError, Reply, ReplyBody, Request, RequestBody, RequestId};
 use appliance_message::{Head, Name, ResponseHead};
@@ -21,6 +20,7 @@ use crate::proxies::Scheme;
 use crate::request_id;
 use crate::respond::{Answer, Found, Origin, decide, file_first, find, gateway_failed, rewrite};
 use crate::response::{FilePart, Response};
+use crate::route::Call;
 use crate::rules::{Visit, maintenance};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
@@ -126,7 +126,7 @@ pub(crate) fn for_application<G>(
     site: &Arc<Site>,
     (origin, client, secured): (Origin, Client, Option<&Secured>),
     (mut head, body): (Head, RequestBody),
-    timeout: Option<Duration>,
+    call: Call,
     visit: Option<&Visit<'_>>,
 ) -> (Request, Asked) {
     let (form, part) = (Form::asked_by(&head), Part::asked_by(&head));
@@ -146,7 +146,8 @@ pub(crate) fn for_application<G>(
         is_https: client.is_https,
         user: visit.and_then(|visit| visit.user.clone()),
         tls: secured.map(|secured| Arc::clone(&secured.about)),
-        timeout,
+        callee: call.callee,
+        timeout: call.timeout,
         came: clock::of_this_turn(),
     };
     (request, asked)

@@ -64,6 +64,11 @@ pub(crate) fn escape(bytes: &[u8], plain: impl Fn(&u8) -> bool) -> String {
     escaped
 }
 
+/// A segment as [`normalize`] compares it; none if it means nothing.
+pub(crate) fn unescape_segment(segment: &[u8]) -> Option<String> {
+    unescape(&escape_raw(segment)).ok()
+}
+
 /// Undoes the escapes of unreserved characters, which mean the same either way (RFC 3986
 /// §6.2.2.2), and spells the others in capitals.
 fn unescape(segment: &str) -> Result<String, Malformed> {

@@ -16,7 +16,7 @@ use crate::files::Folder;
 use crate::request_body::BodyError;
 use crate::request_path::{self, escape_raw};
 use crate::response::Response;
-use crate::route::{Bounds, Handler, Match, Others};
+use crate::route::{Bounds, Call, Handler, Match, Others};
 use crate::rules::Rules;
 use crate::serve::Front;
 use crate::site::Site;
@@ -40,7 +40,7 @@ pub(crate) enum Answer<'a> {
     /// This folder, which must look for the rest of the path.
     Files(&'a Arc<Folder>, String),
     /// The application.
-    Application(Bounds),
+    Application(Call),
     /// Other servers, for what is below the route.
     OtherServers(&'a Arc<Others>, String),
 }
@@ -138,6 +138,7 @@ pub(crate) fn decide<'a, G: Gateway>(
         Match::AddSlash => return Answer::Ready(add_slash(head, path)),
         Match::Nothing => return Answer::Ready(refuse(StatusCode::NOT_FOUND, head)),
     };
+    let call = |bounds: &Bounds| bounds.call(head.path(), matches!(path, Cow::Borrowed(_)));
     match &route.handler {
         Handler::Files(folder) => {
             front.gateway.stay_awake();
@@ -150,12 +151,12 @@ pub(crate) fn decide<'a, G: Gateway>(
             Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
         }
         // `file_first` has found none.
-        Handler::FilesThenWsgi(_, bounds) => Answer::Application(*bounds),
+        Handler::FilesThenWsgi(_, bounds) => Answer::Application(call(bounds)),
         // An echo gives scripts the fields that they must not see, whatever the application says.
         Handler::Wsgi(_) if head.method == Method::TRACE => {
             Answer::Ready(refuse(StatusCode::NOT_IMPLEMENTED, head))
         }
-        Handler::Wsgi(bounds) => Answer::Application(*bounds),
+        Handler::Wsgi(bounds) => Answer::Application(call(bounds)),
         Handler::Proxy(others) => Answer::OtherServers(others, below.to_owned()),
         Handler::Redirect(status, place) => Answer::Ready(redirect(*status, place, head, path)),
         Handler::Respond(status, text) => Answer::Ready(respond(*status, text.as_ref(), head)),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use appliance_gateway::Callee;
 use appliance_project::model::{self, Pattern, Target};
 use appliance_proxy::Proxy;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http::StatusCode;
 
 use crate::expression::{Decoded, Expression};
 use crate::files::{Cache, Folder};
+use crate::mount::MountPoint;
 use crate::request_path::escape;
 use crate::rules::Rules;
 use crate::template::Place;
@@ -68,11 +70,57 @@ pub(crate) struct Others {
 }
 
 /// Of the application's requests on a route.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Bounds {
     pub(crate) body_limit_bytes: u64,
     /// None: the application's own.
     pub(crate) request_timeout: Option<Duration>,
+    /// Which application; none: the project's.
+    other: Option<usize>,
+    /// Where it is mounted.
+    mount: Option<MountPoint>,
+}
+
+/// A request's call of an application.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) body_limit_bytes: u64,
+    /// None: the application's own.
+    pub(crate) timeout: Option<Duration>,
+    /// None: the project's, with the whole path.
+    pub(crate) callee: Option<Box<Callee>>,
+}
+
+impl Bounds {
+    fn new(written: &model::Route, path: &str) -> Self {
+        let model::Callee { other, mount } = written.callee;
+        Bounds {
+            body_limit_bytes: written.body_limit_bytes,
+            request_timeout: written.request_timeout,
+            other,
+            mount: mount.then(|| MountPoint::new(path)),
+        }
+    }
+
+    /// `path` is the request's as it was sent.
+    pub(crate) fn call(&self, path: &[u8], is_normal: bool) -> Call {
+        Call {
+            body_limit_bytes: self.body_limit_bytes,
+            timeout: self.request_timeout,
+            callee: self.callee(path, is_normal),
+        }
+    }
+
+    fn callee(&self, path: &[u8], is_normal: bool) -> Option<Box<Callee>> {
+        if self.other.is_none() && self.mount.is_none() {
+            return None;
+        }
+        let mount = self.mount.as_ref();
+        Some(Box::new(Callee {
+            other: self.other,
+            mount: mount.and_then(|mount| mount.cut(path, is_normal)),
+        }))
+    }
 }
 
 /// What a path leads to.
@@ -183,7 +231,7 @@ impl Prefix {
 }
 
 /// Requests spell what is not ASCII in escapes.
-fn as_sent(path: &str) -> String {
+pub(crate) fn as_sent(path: &str) -> String {
     escape(path.as_bytes(), u8::is_ascii_graphic)
 }
 
@@ -194,21 +242,18 @@ fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<
         Pattern::Expression(_) => ("", false),
     };
     let place = |template| Box::new(Place::new(template, &as_sent(path), expression.cloned()));
-    let bounds = Bounds {
-        body_limit_bytes: written.body_limit_bytes,
-        request_timeout: written.request_timeout,
-    };
+    let bounds = || Bounds::new(written, path);
     let status = |code: u16| StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
     match &written.target {
         Target::Files(files) => {
             let rules = &written.rules.files;
             let folder = Folder::new(files, rules, (path, is_exact), Arc::clone(cache));
             match files.then_wsgi {
-                true => Handler::FilesThenWsgi(Arc::new(folder), bounds),
+                true => Handler::FilesThenWsgi(Arc::new(folder), bounds()),
                 false => Handler::Files(Arc::new(folder)),
             }
         }
-        Target::Wsgi => Handler::Wsgi(bounds),
+        Target::Wsgi => Handler::Wsgi(bounds()),
         Target::Proxy(proxy) => Handler::Proxy(Arc::new(Others {
             proxy: Proxy::new(proxy),
             body_limit_bytes: written.body_limit_bytes,
@@ -242,6 +287,7 @@ mod tests {
                 target: Target::Wsgi,
                 body_limit_bytes: 0,
                 request_timeout: None,
+                callee: model::Callee::default(),
                 internal: false,
                 rules: model::Rules::default(),
             })

@@ -42,7 +42,7 @@ pub struct Front<G> {
     pub(crate) overload: Overload,
     pub(crate) stranger: Stranger,
     shortage: Shortage,
-    listeners: HashMap<SocketAddr, Arc<Sites>>,
+    pub(crate) listeners: HashMap<SocketAddr, Arc<Sites>>,
     ids: RequestIds,
 }
 

@@ -10,7 +10,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use appliance_gateway::{Answering, Gateway, GatewayError, News, ReplyBody, Request, RequestBody};
+use appliance_gateway::{
+    Answering, Callee, Gateway, GatewayError, News, ReplyBody, Request, RequestBody,
+};
 use appliance_message::{Head, Limits, parse};
 use appliance_project::Project;
 use appliance_project::model::{Site, Target};
@@ -18,6 +20,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::Body;
 
+use crate::request_path::normalize;
+use crate::route::{Handler, Match};
 use crate::serve::Front;
 
 /// The gateway itself sees to `python.request_timeout`; a response that goes on for ever is ended
@@ -73,7 +77,7 @@ impl Cold {
             Problem::Failed => "its traceback stands above",
             Problem::Cut => "its traceback is in the log",
             Problem::Slow => "the log has its stack; `python.request_timeout` bounds it",
-            Problem::Malformed => "it is a path from `/` on, and a site must have a `wsgi` route",
+            Problem::Malformed => "it is a path from `/` on that a `wsgi` route answers",
         }
     }
 }
@@ -143,11 +147,18 @@ fn request<G>(front: &Front<G>, project: &Project, path: &str) -> Option<Request
         |site: &&Site| (site.routes.iter()).any(|route| matches!(route.target, Target::Wsgi));
     let site = project.sites.iter().find(has_application)?;
     let host = site.server_name.first().map_or("localhost", String::as_str);
+    let listen = site.listen.first()?;
+    let head = head(path, host)?;
+    let callee = front.callee(listen, &head);
+    if callee.is_none() && project.python.application.is_none() {
+        return None;
+    }
     Some(Request {
-        head: head(path, host)?,
+        head,
+        callee,
         body: RequestBody::Memory(Bytes::new()),
         peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        local: *site.listen.first()?,
+        local: *listen,
         is_https: !site.https.is_empty(),
         tls: None,
         timeout: None,
@@ -155,6 +166,22 @@ fn request<G>(front: &Front<G>, project: &Project, path: &str) -> Option<Request
         came: Instant::now(),
         id: front.next_id(),
     })
+}
+
+impl<G> Front<G> {
+    /// Which application the path leads to, if not to the project's.
+    fn callee(&self, listen: &SocketAddr, head: &Head) -> Option<Box<Callee>> {
+        let site = self.listeners.get(listen)?.find(head).ok()?;
+        let path = normalize(head.path()).ok()?;
+        let Match::Route(route, _) = site.routes.find(&path) else {
+            return None;
+        };
+        let (Handler::Wsgi(bounds) | Handler::FilesThenWsgi(_, bounds)) = &route.handler else {
+            return None;
+        };
+        let is_normal = path.as_bytes() == head.path();
+        bounds.call(head.path(), is_normal).callee
+    }
 }
 
 /// None for a path that cannot stand in a request line.

@@ -66,12 +66,32 @@ pub struct Request {
     pub user: Option<Box<str>>,
     /// The connection's TLS, if it is ours.
     pub tls: Option<Arc<Tls>>,
+    /// Who is called, and how; none: the project's application, with the whole path.
+    pub callee: Option<Box<Callee>>,
     /// How long the application may take; none: as long as any.
     pub timeout: Option<Duration>,
     /// When all of it was here.
     pub came: Instant,
     /// Unique to this request within the server; in every log line about it.
     pub id: RequestId,
+}
+
+/// Another application than the project's, or one that stands below a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callee {
+    /// Its number among those that routes name; none: the project's.
+    pub other: Option<usize>,
+    /// Where it stands.
+    pub mount: Option<Mount>,
+}
+
+/// The path below which an application stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// `SCRIPT_NAME`, decoded and without a final slash.
+    pub script_name: Arc<str>,
+    /// Bytes of the request's path, as it was sent, that are spoken for by that.
+    pub len: usize,
 }
 
 /// A connection's TLS, as applications want to know it.

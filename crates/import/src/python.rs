@@ -8,7 +8,7 @@ use toml_edit::Value;
 
 use crate::Import;
 use crate::convert::{Bare, Converted, Unfit, convert};
-use crate::draft::{self, Route, Site, Table};
+use crate::draft::{self, Line, Route, Site, Table};
 use crate::report::Verdict;
 use crate::source::Place;
 
@@ -28,6 +28,8 @@ pub(crate) struct Python {
     pub(crate) callable: Option<(String, Place)>,
     /// `/static=/srv/static`: path and folder.
     pub(crate) static_maps: Vec<(String, String, Place)>,
+    /// `/admin=admin.wsgi:application`: path and application.
+    pub(crate) mounts: Vec<(String, String, Place)>,
     /// Whether settings stand in a program that was not run.
     pub(crate) unread: bool,
     /// Whether a service said who runs it.
@@ -167,6 +169,64 @@ impl Import<'_> {
                 let text =
                     format!("nothing listens at `{address}`: requests are handed over in memory");
                 self.row(place, Verdict::NotNeeded, text);
+            }
+        }
+        for (path, application, place) in std::mem::take(&mut self.python.mounts) {
+            self.mount(&path, &application, place);
+        }
+    }
+
+    /// The application's own route in each site: that of its path, or one like the route that
+    /// answers there, with the same rules.
+    fn mount(&mut self, path: &str, application: &str, place: Place) {
+        let mut mounted = false;
+        for site in &mut self.draft.sites {
+            let covers = |route: &&mut Route| {
+                let prefix = route
+                    .pattern
+                    .trim_start_matches("^~ ")
+                    .trim_end_matches('/');
+                let rest = path.strip_prefix(prefix);
+                route.target.0 == "wsgi"
+                    && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let routes = site.routes.iter_mut();
+            let Some(nearest) = routes
+                .filter(covers)
+                .max_by_key(|route| route.pattern.len())
+            else {
+                continue;
+            };
+            mounted = true;
+            let is_own = nearest
+                .pattern
+                .trim_start_matches("^~ ")
+                .trim_end_matches('/')
+                == path;
+            let mut route = nearest.clone();
+            route.target.1 = application.into();
+            let value = Value::from(true);
+            let mount = Line::said("mount", Converted { value, rank: None }, place);
+            route.table.inherit(&mount);
+            match is_own {
+                true => *nearest = route,
+                false => {
+                    (route.pattern, route.place) = (path.to_owned(), Some(place));
+                    site.routes.push(route);
+                }
+            }
+        }
+        match mounted {
+            true => self.row(
+                place,
+                Verdict::Carried,
+                format!("the route `{path}`, with `mount`"),
+            ),
+            false => {
+                let text = format!(
+                    "no site has a `wsgi` route for it: `\"{path}\" = {{ wsgi = \"{application}\", mount = true }}`"
+                );
+                self.row(place, Verdict::Missing, text);
             }
         }
     }

@@ -3,4 +3,5 @@
 mod access;
 mod any_bytes;
 mod deployments;
+mod mounts;
 mod responses;

@@ -174,7 +174,7 @@ fn megabytes(import: &mut Import<'_>, setting: &Setting) {
     }
 }
 
-/// `/path=module:callable`. One application answers all `wsgi` routes.
+/// `/path=module:callable`.
 fn mount(import: &mut Import<'_>, setting: &Setting) {
     let place = setting.place;
     match setting.text().split_once('=') {
@@ -185,10 +185,14 @@ fn mount(import: &mut Import<'_>, setting: &Setting) {
                 false => import.python.module = Some((application, place)),
             }
         }
+        Some((path, application)) if path.starts_with('/') && !application.ends_with(".py") => {
+            let path = path.trim_end_matches('/').to_owned();
+            import.python.mounts.push((path, application.to_owned(), place));
+        }
         _ => import.row(
             place,
             Verdict::Missing,
-            "one application answers for the project: mount this one in it (werkzeug's `DispatcherMiddleware`), or serve it as a project of its own",
+            "a mount is a path and a module: `\"/path\" = { wsgi = \"module:callable\", mount = true }`",
         ),
     }
 }

@@ -36,7 +36,7 @@ use crate::fault::Fault;
 use crate::key_path::KeyPath;
 use crate::keys::{HOOKS, PYTHON, SERVER, Section, TOP};
 use crate::layers::Layers;
-use crate::model::Project;
+use crate::model::{Application, OtherApplication, Project};
 use crate::reader::{Reader, Table};
 use crate::report::Problem;
 use crate::toml::is_indexed;
@@ -59,6 +59,8 @@ pub(crate) fn project(
         folder,
         hooks: false,
         rate_limits: 0,
+        module: None,
+        others: Vec::new(),
     };
     let project = check.whole(file, &merged);
     (project, reader.settings)
@@ -73,6 +75,10 @@ struct Check<'r, 'a> {
     hooks: bool,
     /// Rate limits that were read so far.
     rate_limits: u32,
+    /// `python.module`.
+    module: Option<Application>,
+    /// The applications that routes have named so far.
+    others: Vec<OtherApplication>,
 }
 
 impl Check<'_, '_> {
@@ -87,7 +93,10 @@ impl Check<'_, '_> {
             .section(&top, "server", &SERVER)
             .and_then(|table| self.server(&table));
         let python = self.section(&top, "python", &PYTHON);
-        let python = python.and_then(|table| self.python(&table, server.as_ref()));
+        let mut python = python.and_then(|table| self.python(&table, server.as_ref()));
+        if let Some(python) = &python {
+            self.module.clone_from(&python.application);
+        }
         let hooks = self
             .section(&top, "hooks", &HOOKS)
             .and_then(|table| self.hooks(&table));
@@ -95,6 +104,9 @@ impl Check<'_, '_> {
             .as_ref()
             .is_some_and(|hooks| !hooks.before_start.is_empty());
         let (sites, all_good) = self.sites(&top);
+        if let Some(python) = &mut python {
+            python.others = std::mem::take(&mut self.others);
+        }
         self.across_sites(&sites, &top);
         if let Some(server) = &server {
             self.proxies_of_sites(&sites, server, &top);

@@ -135,6 +135,7 @@ pub(crate) enum Fault {
     // `[python]`.
     /// `python.module` is not `module:callable`.
     Module {
+        key: &'static str,
         found: String,
         problem: ModuleProblem,
     },
@@ -221,6 +222,8 @@ pub(crate) enum Fault {
     },
     /// `wsgi = false`.
     WsgiFalse { route: String },
+    /// `mount` where no path is cut off.
+    MountWithoutPrefix,
     /// A key where something else answers.
     BelongsTo {
         key: &'static str,

@@ -65,7 +65,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         }
         Fault::UserWithoutGroup { uid } => format!("add `group = \"{uid}\"`"),
         Fault::GroupWithoutUser => "add `user = \"www-data\"`".into(),
-        Fault::Module { found, problem } => return module(found, *problem),
+        Fault::Module { found, problem, .. } => return module(found, *problem),
         Fault::Address { found, problem } => return address(found, *problem),
         Fault::AddressClash { address, other } => clash(*address, *other),
         Fault::HostName { found, problem } => return host(found, *problem),

@@ -57,6 +57,8 @@ pub enum Kind {
     TextOrList,
     /// An answer's status or its text.
     StatusOrText,
+    /// `true`, or a callable's name.
+    TrueOrCallable,
     /// A port, an address or a list of both.
     Listen,
     /// A table of strings with free keys.
@@ -405,8 +407,10 @@ pub(crate) static ROUTE: Section = Section {
             .nginx(&["index"])
             .uwsgi(&["static-index"]),
         key("immutable", Kind::Choice(&["hashed", "all", "never"]), Default::Toml("\"hashed\""), "Which files may be cached for a year: those whose name carries a content hash, every file but HTML, or none."),
-        key("wsgi", Kind::Flag, Default::Said("none"), "`true`: the project's application answers. Beside `files`: what no file answers.")
+        key("wsgi", Kind::TrueOrCallable, Default::Said("none"), "`true`: the project's application, `python.module`, answers. `\"package.module:callable\"`: this one does, in the same interpreter. Beside `files`: what no file answers.")
             .nginx(&["uwsgi_pass"]),
+        key("mount", Kind::Flag, Default::Said("`false`"), "Whether the application is told that it stands below the route's path: that is then `SCRIPT_NAME`, and the rest `PATH_INFO`, so that the links which it builds are right. Otherwise it gets the whole path. Of prefixes only.")
+            .uwsgi(&["mount", "manage-script-name"]),
         key("proxy", Kind::Targets, Default::Said("none"), "Other servers that answer: `\"http://127.0.0.1:3000\"`, several, or a table with the keys below. WebSockets pass through.")
             .nginx(&["proxy_pass"]),
         key("redirect", Kind::Text, Default::Said("none"), "Sends the client elsewhere: to a path of this site or a whole URL. The query goes along, unless the target ends in `?`; what follows the route's prefix only where the target says `$rest`. `$1` or `$name` are groups of the route's expression; there are `$host`, `$uri`, `$request_uri` and `$args` as well, and `$$` for a dollar."),
@@ -590,6 +594,9 @@ impl Kind {
             }
             Kind::List => "a list of strings".into(),
             Kind::TextOrList => "a string or a list of strings".into(),
+            Kind::TrueOrCallable => {
+                "`true` or a WSGI callable, such as \"package.module:callable\"".into()
+            }
             Kind::StatusOrText => "a status from 200 to 599 or a text".into(),
             Kind::Listen => "a port, an address or a list of them".into(),
             Kind::Strings => "a table of strings".into(),

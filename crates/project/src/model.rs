@@ -261,8 +261,10 @@ impl LogLevel {
 pub struct Python {
     /// `chdir`: the working folder, first on `sys.path`. Default: the project file's folder.
     pub chdir: PathBuf,
-    /// `module`: the WSGI application; none for a project without a `wsgi` route.
+    /// `module`: the WSGI application; none for a project without a `wsgi = true` route.
     pub application: Option<Application>,
+    /// Those that routes name by themselves, each once, in the order of the file.
+    pub others: Vec<OtherApplication>,
     /// `virtualenv`: absolute; without it the interpreter itself runs the workers.
     pub virtualenv: Option<PathBuf>,
     /// `interpreter`: a name looked up in `PATH` or an absolute path; creates the virtualenv.
@@ -331,6 +333,42 @@ pub struct Application {
     pub module: String,
     /// Attribute path inside the module, dots allowed.
     pub callable: String,
+}
+
+/// An application that a route names, unless it is `python.module`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherApplication {
+    /// What to import.
+    pub application: Application,
+    /// The key that names it first: `site.0.routes."/admin".wsgi`.
+    pub key: String,
+}
+
+impl std::fmt::Display for Application {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.module, self.callable)
+    }
+}
+
+impl Python {
+    /// Every application, `python.module` first.
+    pub fn applications(&self) -> impl Iterator<Item = &Application> {
+        let others = self.others.iter().map(|other| &other.application);
+        self.application.iter().chain(others)
+    }
+
+    /// Whether there is any.
+    pub fn has_application(&self) -> bool {
+        self.applications().next().is_some()
+    }
+
+    /// The application of a `wsgi` route.
+    pub fn application_of(&self, callee: Callee) -> Option<&Application> {
+        match callee.other {
+            None => self.application.as_ref(),
+            Some(number) => Some(&self.others.get(number)?.application),
+        }
+    }
 }
 
 /// `[hooks]`.
@@ -427,11 +465,22 @@ pub struct Route {
     pub body_limit_bytes: u64,
     /// `request_timeout` of the route, if it has its own. 1 s to 24 h.
     pub request_timeout: Option<Duration>,
+    /// Which application answers, where one does.
+    pub callee: Callee,
     /// `internal`: only for rewrites and the application's `X-Accel-Redirect`; from outside it is
     /// not there.
     pub internal: bool,
     /// What holds on the route whoever answers.
     pub rules: Rules,
+}
+
+/// Which application a `wsgi` route calls, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callee {
+    /// `wsgi = "module:callable"`: its place in [`Python::others`]. None: `python.module`.
+    pub other: Option<usize>,
+    /// `mount`: the route's path becomes `SCRIPT_NAME`. Of prefixes alone.
+    pub mount: bool,
 }
 
 /// What holds for a request and its response whoever answers: a route's own, and its site's where
@@ -597,7 +646,7 @@ pub enum Pattern {
 pub enum Target {
     /// `{ files = "dist", … }`.
     Files(Files),
-    /// `{ wsgi = true }`: the project's application.
+    /// `{ wsgi = true }`, `{ wsgi = "module:callable" }`: [`Route::callee`].
     Wsgi,
     /// `{ redirect = "/new", … }`.
     Redirect(Redirect),

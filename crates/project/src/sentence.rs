@@ -127,7 +127,11 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             found,
             problem,
         } => log_target(f, key, found, problem),
-        Fault::Module { found, problem } => module(f, found, *problem),
+        Fault::Module {
+            key,
+            found,
+            problem,
+        } => module(f, key, found, *problem),
         Fault::NoModule { route } => {
             write!(f, "route `{route}` needs `python.module`, which is missing")
         }
@@ -264,6 +268,9 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             printable(found)
         ),
         Fault::WsgiFalse { route } => write!(f, "route `{route}`: `wsgi` is `true` or left out"),
+        Fault::MountWithoutPrefix => {
+            f.write_str("`mount` belongs to a prefix, such as `/admin`: here no path is cut off")
+        }
         Fault::BelongsTo { key, targets } => {
             write!(
                 f,
@@ -381,21 +388,18 @@ fn no_such_site(f: &mut Formatter<'_>, number: &str, sites: usize) -> fmt::Resul
     }
 }
 
-fn module(f: &mut Formatter<'_>, found: &str, problem: ModuleProblem) -> fmt::Result {
+fn module(f: &mut Formatter<'_>, key: &str, found: &str, problem: ModuleProblem) -> fmt::Result {
     let found = printable(found);
     match problem {
-        ModuleProblem::File => write!(
-            f,
-            "`python.module` is a module's name, found the path `{found}`"
-        ),
+        ModuleProblem::File => write!(f, "`{key}` is a module's name, found the path `{found}`"),
         ModuleProblem::Call => write!(
             f,
-            "`python.module` names a callable without calling it, found `{found}`"
+            "`{key}` names a callable without calling it, found `{found}`"
         ),
         ModuleProblem::Form => {
             write!(
                 f,
-                "`python.module` must be \"package.module\" or \"package.module:callable\", found `{found}`"
+                "`{key}` must be \"package.module\" or \"package.module:callable\", found `{found}`"
             )
         }
     }

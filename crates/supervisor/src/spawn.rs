@@ -122,6 +122,7 @@ impl Launcher {
             }
             Role::StandIn => {
                 project.python.application = None;
+                project.python.others.clear();
                 let label = format!("appliance: front without application of {file}");
                 (None, Vec::new(), label)
             }

@@ -7,6 +7,7 @@
 //! 5. report ready, wait for the word, serve until told to stop;
 //! 6. drain the front, then the pool, and say so.
 
+use std::borrow::Cow;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
@@ -233,21 +234,18 @@ fn start_pool(
     project: &Project,
     replacement: Arc<Replacement>,
 ) -> Result<Pool, Failure> {
-    let Some(application) = &project.python.application else {
+    if !project.python.has_application() {
         return Ok(Pool::closed());
-    };
-    let callable =
-        appliance_bridge::import(py, &project.python.chdir, application).map_err(|error| {
-            Failure {
-                error: error.error,
-                key: "python.module",
-                traceback: error.traceback,
-                hint: error.hint,
-                is_logged: false,
-            }
-        })?;
+    }
+    let applications = appliance_bridge::import(py, &project.python).map_err(|error| Failure {
+        error: error.error,
+        key: error.key.into(),
+        traceback: error.traceback,
+        hint: error.hint,
+        is_logged: false,
+    })?;
     let ask = move |reason| replacement.ask(reason);
-    Pool::start(py, &project.python, callable, ask).map_err(|error| {
+    Pool::start(py, &project.python, applications, ask).map_err(|error| {
         Failure::new(
             "python.threads",
             format!("cannot start the threads: {error}"),
@@ -257,13 +255,13 @@ fn start_pool(
 
 /// Only with an application: the front that stands in for it has none.
 async fn warm_up(front: &Front<Arc<Pool>>, project: &Project) -> Result<(), Failure> {
-    if project.python.application.is_none() {
+    if !project.python.has_application() {
         return Ok(());
     }
     let warm = appliance_front::warm_up(front, project).await;
     warm.map_err(|cold| Failure {
         error: cold.to_string(),
-        key: "python.warm_up",
+        key: "python.warm_up".into(),
         traceback: front.gateway().last_traceback(),
         hint: Some(cold.hint().to_owned()),
         is_logged: true,
@@ -297,7 +295,7 @@ fn interpreter(py: Python<'_>) -> String {
 /// Why a worker cannot serve.
 struct Failure {
     error: String,
-    key: &'static str,
+    key: Cow<'static, str>,
     traceback: Option<String>,
     hint: Option<String>,
     /// The traceback is in the log already.
@@ -308,7 +306,7 @@ impl Failure {
     fn new(key: &'static str, error: String) -> Self {
         Failure {
             error,
-            key,
+            key: key.into(),
             traceback: None,
             hint: None,
             is_logged: false,
@@ -330,7 +328,7 @@ impl Failure {
         }
         let failed = FromWorker::Failed {
             error: self.error,
-            key: self.key.to_owned(),
+            key: self.key.into_owned(),
             hint: self.hint,
             traceback: self.traceback,
         };

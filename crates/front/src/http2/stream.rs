@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use appliance_gateway::{Answering, Gateway, Incomplete, News, RequestBody};
 use appliance_message::{Fields, Framing, Head, ResponseHead};
@@ -23,6 +22,7 @@ use crate::request::{self, Client, Outcome};
 use crate::request_body::{self, BodyError, Bounds};
 use crate::respond::{Answer, Origin, body_failed, refuse};
 use crate::response::{Body, Response};
+use crate::route::Call;
 use crate::rules::Visit;
 use crate::send::is_bodiless;
 use crate::serve::Front;
@@ -169,8 +169,8 @@ impl<G: Gateway> Stream<G> {
             manner.hsts = tls.hsts();
         }
         let response = match answer {
-            Answer::Application(bounds) => {
-                let limit = bounds.body_limit_bytes;
+            Answer::Application(call) => {
+                let limit = call.body_limit_bytes;
                 let received = match body.is_end_stream() {
                     true => Ok(RequestBody::Memory(Bytes::new())),
                     false => {
@@ -180,9 +180,8 @@ impl<G: Gateway> Stream<G> {
                 };
                 match received {
                     Ok(body) => {
-                        let timeout = bounds.request_timeout;
                         return self
-                            .call(reply, (client, site), (head, body), timeout, manner)
+                            .call(reply, (client, site), (head, body), call, manner)
                             .await;
                     }
                     Err(BodyError::Left) => return Err(Unsent::Left),
@@ -247,7 +246,7 @@ impl<G: Gateway> Stream<G> {
         reply: &mut Reply,
         (client, site): (Client, &Arc<Site>),
         received: (Head, RequestBody),
-        timeout: Option<Duration>,
+        call: Call,
         manner: Manner<'_>,
     ) -> Result<(), Unsent> {
         let is_gone = poll_fn(|context| Poll::Ready(reply.poll_left(context).is_ready()));
@@ -258,7 +257,7 @@ impl<G: Gateway> Stream<G> {
         let from = (self.origin, client, self.secured.as_deref());
         let (front, sites) = (&self.front, &self.sites);
         let (request, mut asked) =
-            request::for_application(front, sites, site, from, received, timeout, manner.visit);
+            request::for_application(front, sites, site, from, received, call, manner.visit);
         if let Some(entry) = &mut reply.account.entry {
             entry.id = Some(asked.id.clone());
         }

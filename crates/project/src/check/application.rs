@@ -40,6 +40,8 @@ impl Check<'_, '_> {
         Some(Python {
             chdir: chdir?,
             application: application?,
+            // Routes are read later.
+            others: Vec::new(),
             virtualenv: virtualenv?,
             interpreter: interpreter?,
             requirements: requirements?,
@@ -103,18 +105,29 @@ impl Check<'_, '_> {
 
     fn application(&mut self, table: &Table<'_>) -> Option<Application> {
         let (text, entry) = self.reader.text(table, "module")?;
+        self.callable("python.module", text, &entry)
+    }
+
+    /// What the entry's text names; `key` is what messages call it.
+    pub(super) fn callable(
+        &mut self,
+        key: &'static str,
+        text: String,
+        entry: &Entry<'_>,
+    ) -> Option<Application> {
         match application(&text) {
             Ok(application) => {
-                let printed = quoted(&format!("{}:{}", application.module, application.callable));
-                Some(self.reader.accept(&entry, printed, application))
+                let printed = quoted(&application.to_string());
+                Some(self.reader.accept(entry, printed, application))
             }
             Err(problem) => {
                 self.reader.fault_at(
                     Fault::Module {
+                        key,
                         found: text,
                         problem,
                     },
-                    &entry,
+                    entry,
                 );
                 None
             }

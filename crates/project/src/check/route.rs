@@ -9,7 +9,9 @@ use crate::fault::{Fault, PathProblem};
 use crate::key_path::quoted;
 use crate::keys::ROUTE;
 use crate::layers::FILE;
-use crate::model::{Files, Immutable, Pattern, Route, Rules, Target};
+use crate::model::{
+    Application, Callee, Files, Immutable, OtherApplication, Pattern, Route, Rules, Target,
+};
 use crate::reader::{Entry, Table};
 
 use super::Check;
@@ -21,7 +23,7 @@ use super::url_path;
 const TARGETS: [&str; 6] = ["files", "wsgi", "proxy", "redirect", "rewrite", "respond"];
 
 /// Keys that mean something with some of them alone.
-const BELONGS: [(&str, &[&str]); 10] = [
+const BELONGS: [(&str, &[&str]); 11] = [
     ("extensions", &["files"]),
     ("cache", &["files"]),
     ("types", &["files"]),
@@ -31,6 +33,7 @@ const BELONGS: [(&str, &[&str]); 10] = [
     ("immutable", &["files"]),
     ("body_limit", &["wsgi", "proxy"]),
     ("request_timeout", &["wsgi"]),
+    ("mount", &["wsgi"]),
     ("status", &["redirect", "respond"]),
 ];
 
@@ -39,6 +42,7 @@ struct Answer {
     target: Target,
     body_limit_bytes: u64,
     request_timeout: Option<Duration>,
+    callee: Callee,
     internal: bool,
     rules: Rules,
 }
@@ -89,6 +93,7 @@ impl Check<'_, '_> {
                     target: answer.target,
                     body_limit_bytes: answer.body_limit_bytes,
                     request_timeout: answer.request_timeout,
+                    callee: answer.callee,
                     internal: answer.internal,
                     rules: answer.rules,
                 };
@@ -171,8 +176,14 @@ impl Check<'_, '_> {
             Some(_) => self.reader.flag(&table, "internal"),
         };
         let rules = self.rules(&table, Some(rules));
+        let mount = self.mount(&table, pattern);
+        let (target, other) = self.target(key, pattern, entry, &table)?;
         Some(Answer {
-            target: self.target(key, pattern, entry, &table)?,
+            target,
+            callee: Callee {
+                other,
+                mount: mount?,
+            },
             body_limit_bytes: body_limit?,
             request_timeout: request_timeout?,
             internal: internal?,
@@ -186,7 +197,7 @@ impl Check<'_, '_> {
         pattern: Option<&Pattern>,
         entry: &Entry<'_>,
         table: &Table<'_>,
-    ) -> Option<Target> {
+    ) -> Option<(Target, Option<usize>)> {
         let route = key.to_owned();
         let mut said = TARGETS
             .into_iter()
@@ -217,25 +228,29 @@ impl Check<'_, '_> {
                 self.wrong::<()>(Fault::BelongsTo { key, targets }, &entry);
             }
         }
-        match target {
+        let target = match target {
             "files" => {
-                let is_wsgi = !then_wsgi || self.wsgi(table, route).is_some();
+                let other = match then_wsgi {
+                    true => self.wsgi(table, route),
+                    false => Some(None),
+                };
                 let files = self.files(table, key.starts_with('='), then_wsgi);
                 if let (Some(Pattern::Prefix(path) | Pattern::FirmPrefix(path)), Some(files)) =
                     (pattern, &files)
                 {
                     self.meant_as_root(path, files, table);
                 }
-                files.filter(|_| is_wsgi).map(Target::Files)
+                return Some((Target::Files(files?), other?));
             }
-            "wsgi" => self.wsgi(table, route),
+            "wsgi" => return Some((Target::Wsgi, self.wsgi(table, route)?)),
             "proxy" => self.proxy(table).map(Target::Proxy),
             "redirect" => self.redirect(table, pattern).map(Target::Redirect),
             "rewrite" => self
                 .template(table, "rewrite", pattern)
                 .map(Target::Rewrite),
             _ => self.respond(table).map(Target::Respond),
-        }
+        };
+        Some((target?, None))
     }
 
     fn wrong<T>(&mut self, fault: Fault, entry: &Entry<'_>) -> Option<T> {
@@ -244,15 +259,46 @@ impl Check<'_, '_> {
         None
     }
 
-    fn wsgi(&mut self, table: &Table<'_>, route: String) -> Option<Target> {
-        match self.reader.flag(table, "wsgi")? {
-            true => Some(Target::Wsgi),
-            false => {
-                let entry = table.entry("wsgi")?;
+    /// The application's place among those that routes name; none inside: `python.module`.
+    fn wsgi(&mut self, table: &Table<'_>, route: String) -> Option<Option<usize>> {
+        let entry = table.entry("wsgi")?;
+        match entry.value {
+            Value::Bool(_, true) => self.reader.flag(table, "wsgi").map(|_| None),
+            Value::Bool(_, false) => {
                 self.reader.fault_at(Fault::WsgiFalse { route }, &entry);
                 None
             }
+            _ => {
+                let (text, entry) = self.reader.text(table, "wsgi")?;
+                let application = self.callable("wsgi", text, &entry)?;
+                Some(self.number(application, &entry))
+            }
         }
+    }
+
+    /// What several routes name is imported once.
+    fn number(&mut self, application: Application, entry: &Entry<'_>) -> Option<usize> {
+        if self.module.as_ref() == Some(&application) {
+            return None;
+        }
+        let mut others = self.others.iter();
+        let known = others.position(|other| other.application == application);
+        Some(known.unwrap_or_else(|| {
+            let key = entry.path.to_string();
+            self.others.push(OtherApplication { application, key });
+            self.others.len() - 1
+        }))
+    }
+
+    fn mount(&mut self, table: &Table<'_>, pattern: Option<&Pattern>) -> Option<bool> {
+        let Some(entry) = table.entry("mount") else {
+            return Some(false);
+        };
+        let mount = self.reader.flag(table, "mount")?;
+        if let (true, Some(Pattern::Exact(_) | Pattern::Expression(_))) = (mount, pattern) {
+            return self.wrong(Fault::MountWithoutPrefix, &entry);
+        }
+        Some(mount)
     }
 
     /// The rules that hold are those of the route where a rewrite ends: its own would protect

@@ -92,7 +92,7 @@ impl Master {
 
     /// Starts a front without the application if nobody serves.
     pub(super) fn stand_in_if_needed(&mut self) {
-        let has_application = self.generation.project().python.application.is_some();
+        let has_application = self.generation.project().python.has_application();
         if self.someone_serves() || !has_application || self.stand_in.is_some() {
             return;
         }

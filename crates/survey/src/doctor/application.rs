@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use appliance_project::Project;
-use appliance_project::model::{Pattern, Target};
+use appliance_project::model::{Application, Pattern, Target};
 use serde_json::Value;
 
 use super::Findings;
@@ -14,16 +14,19 @@ const POSTGRESQL_CONNECTIONS: u64 = 100;
 const RESERVED_CONNECTIONS: u64 = 3;
 
 pub(super) fn examine(project: &Project, findings: &mut Findings) {
-    let Some(application) = &project.python.application else {
-        return;
-    };
+    for application in project.python.applications() {
+        examine_one(project, application, findings);
+    }
+}
+
+fn examine_one(project: &Project, application: &Application, findings: &mut Findings) {
     let answer = match probe::ask(project, &application.module, &application.callable) {
         Ok(answer) => answer,
         Err(silence) => return no_answer(project, &silence, findings),
     };
     if let Some(error) = answer["error"].as_str() {
         findings.problem(
-            format!("`{}:{}` cannot be imported: {error}", application.module, application.callable),
+            format!("`{application}` cannot be imported: {error}"),
             "`appliance rehearse` shows the traceback; `python.chdir` is the folder which holds the package",
         );
     }

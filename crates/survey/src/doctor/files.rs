@@ -103,7 +103,7 @@ fn readable(project: &Project, who: &Who, findings: &mut Findings) {
             }
         }
     }
-    if project.python.application.is_some() {
+    if project.python.has_application() {
         closed.extend(
             who.closed(&project.python.chdir, 5)
                 .map(|path| (path, "the application cannot be imported")),
@@ -133,11 +133,8 @@ fn writable(project: &Project, who: &Who, findings: &mut Findings) {
         .and_then(|path| path.parent());
     // The supervisor, which may be root, writes the pidfile.
     let pidfile = pidfile.filter(|_| project.server.account.is_none());
-    let spool = project
-        .python
-        .application
-        .as_ref()
-        .map(|_| project.python.spool.as_path());
+    let python = &project.python;
+    let spool = python.has_application().then_some(python.spool.as_path());
     for (path, key) in [(pidfile, "server.pidfile"), (spool, "python.spool")] {
         if let Some(shut) = path.and_then(|path| who.closed(path, 3)) {
             findings.problem(

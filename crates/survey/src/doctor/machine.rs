@@ -97,7 +97,7 @@ fn recycling(project: &Project, findings: &mut Findings) {
     let bounded = recycling.max_requests.is_some()
         || recycling.max_lifetime.is_some()
         || recycling.memory_soft_limit_bytes.is_some();
-    if project.python.application.is_none() || bounded {
+    if !project.python.has_application() || bounded {
         return;
     }
     findings.advice(
