@@ -75,6 +75,14 @@ fn requests_of_one_connection_are_answered_each_on_its_own() {
     let stream = client.request("HEAD", "/files/large.bin", &[], END_STREAM);
     let answer = client.answer(stream);
     assert_eq!((answer.status(), answer.body.len()), (200, 0));
+    let stream = client.request("HEAD", "/echo/x", &[], END_STREAM);
+    let answer = client.answer(stream);
+    assert_eq!((answer.status(), answer.body.len()), (200, 0));
+    let known = [("if-none-match", "*")];
+    let stream = client.request("GET", "/files/a.txt", &known, END_STREAM);
+    let answer = client.answer(stream);
+    assert_eq!((answer.status(), answer.body.len()), (304, 0));
+    assert!(answer.complete);
     let range = [("range", "bytes=251-253")];
     let stream = client.request("GET", "/files/large.bin", &range, END_STREAM);
     let answer = client.answer(stream);

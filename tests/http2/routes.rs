@@ -285,7 +285,7 @@ fn requests_are_counted_one_by_one() {
 #[test]
 fn what_is_made_of_responses_holds_for_http_2() {
     let keys = "compress = true\nerror_pages = { 404 = \"404.html\", 500 = \"500.html\" }\n\
-headers = { X-One = \"1\" }";
+headers = { X-One = \"1\", Proxy-Connection = \"x\", TE = \"gzip\" }";
     let site = project("", keys, "")
         .file("404.html", "<p>our own 404")
         .file("500.html", "<p>our own 500")
@@ -299,6 +299,10 @@ headers = { X-One = \"1\" }";
         let told = text(&curl(&site, &browser, path));
         for expected in [status, "x-one: 1\r\n", page] {
             assert!(told.contains(expected), "{expected}: {told}");
+        }
+        // Of a connection of HTTP/1.1, and in HTTP/2 a fault.
+        for gone in ["\nproxy-connection: ", "\nte: "] {
+            assert!(!told.contains(gone), "{gone}: {told}");
         }
     }
     let plain = curl(&site, &[], "/files/long.txt").stdout;

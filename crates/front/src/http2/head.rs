@@ -2,10 +2,21 @@
 
 use appliance_message::{Fields, Head, Limits, Parts, Refusal, ResponseHead};
 use h2::RecvStream;
-use http::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
 
 use crate::connections::Status;
+
+/// What says something of a connection, and must not be said here (RFC 9113 §8.2.2). No application
+/// or server gets as far as this with them, but words of the project do.
+const OF_THE_CONNECTION: [HeaderName; 6] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// The head of a request. What the crate lets pass is looked at again, as strictly as HTTP/1.1 is.
 pub(super) fn request(request: &Request<RecvStream>, limits: Limits) -> Result<Head, Refusal> {
@@ -48,6 +59,7 @@ pub(super) fn interim(status: StatusCode, fields: &Fields) -> Response<()> {
         // Whoever has added them has vouched for them: see `Fields`.
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+            && !OF_THE_CONNECTION.contains(&name)
         {
             map.append(name, value);
         }
