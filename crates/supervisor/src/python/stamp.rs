@@ -27,26 +27,25 @@ pub(crate) struct Stamp {
     requirements: Vec<RequirementsFile>,
 }
 
-/// A file, and whether it is still the same one.
+/// A file, and whether it is still the same one. Images of containers keep no more than this of it:
+/// device and inode are others in each container, and times lose their fractions on the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct FileIdentity {
     /// Links resolved.
     path: PathBuf,
-    device: u64,
-    inode: u64,
-    modified: (i64, i64),
+    size: u64,
+    /// In seconds.
+    modified: i64,
 }
 
 impl FileIdentity {
     fn of(path: &Path) -> io::Result<FileIdentity> {
         let path = path.canonicalize()?;
         let meta = path.metadata()?;
-        let modified = (meta.mtime(), meta.mtime_nsec());
         Ok(FileIdentity {
             path,
-            device: meta.dev(),
-            inode: meta.ino(),
-            modified,
+            size: meta.size(),
+            modified: meta.mtime(),
         })
     }
 }
