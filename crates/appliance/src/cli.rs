@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// One binary in place of nginx + uWSGI: serves a single-page front and a Python WSGI application
 #[derive(Debug, Parser)]
@@ -138,6 +139,12 @@ pub(crate) enum Command {
         /// Print it as JSON
         #[arg(long)]
         json: bool,
+        /// Print nothing: status 0 if the application's requests are answered, 3 if not, 5 without
+        /// a server
+        ///
+        /// For health checks of containers. True during a reload, too.
+        #[arg(long, conflicts_with = "json")]
+        ready: bool,
     },
     /// Check a project file and print everything that is wrong with it
     #[command(after_help = AFTER_HELP)]
@@ -172,6 +179,18 @@ pub(crate) enum Command {
         #[command(flatten)]
         project: ProjectArgs,
     },
+    /// Print what completes this command line in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write the manual pages, one for each command
+    #[command(after_help = MAN_HELP)]
+    Man {
+        /// The folder for them, which is there
+        folder: PathBuf,
+    },
     /// Make one project file of nginx.conf, uwsgi.ini and the like
     ///
     /// Reads what belongs to one site: nginx.conf with its includes, uwsgi.ini, .xml, .yaml or
@@ -201,6 +220,15 @@ Exit status:
   0  written; what could not be carried over stands in the report and at the file's end
   1  a file cannot be read or understood, or the result needs a hand before it serves
   2  the command line is wrong";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  appliance completions bash > /usr/share/bash-completion/completions/appliance
+  appliance completions zsh > ~/.zfunc/_appliance";
+
+const MAN_HELP: &str = "\
+Examples:
+  appliance man /usr/local/share/man/man1";
 
 const INIT_HELP: &str = "\
 Examples:

@@ -6,6 +6,7 @@ mod failure;
 mod import;
 mod init;
 mod library;
+mod manual;
 mod remote;
 mod summary;
 
@@ -55,9 +56,16 @@ fn main() -> ExitCode {
         }
         Command::Stop { project } => ask(&project, Request::Stop),
         Command::Quit { project } => ask(&project, Request::Quit),
-        Command::Status { project, json } => {
+        Command::Status {
+            project,
+            ready: true,
+            ..
+        } => remote::is_ready(&sources(&project)).into(),
+        Command::Status { project, json, .. } => {
             remote::ask(&sources(&project), &Request::Status, json)
         }
+        Command::Completions { shell } => manual::completions(shell).into(),
+        Command::Man { folder } => manual::pages(&folder).into(),
     }
 }
 
@@ -68,7 +76,12 @@ fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<ExitCode, Report> {
     let server = &mut loaded.project.server;
     server.master &= !no_supervisor;
     let side = match (server.daemonize.clone(), server.master) {
-        (None, _) => return Ok(run(loaded, sources, None).into()),
+        (None, _) => {
+            return Ok(match appliance_supervisor::as_first_process() {
+                Some(status) => status.into(),
+                None => run(loaded, sources, None).into(),
+            });
+        }
         (Some(file), true) => appliance_supervisor::daemonize(&file),
         (Some(_), false) => Err(DaemonError::NoSupervisor),
     };

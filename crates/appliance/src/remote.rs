@@ -33,6 +33,24 @@ pub(crate) fn ask(sources: &Sources, request: &Request, json: bool) -> ExitCode 
     }
 }
 
+/// Whether the application's requests are answered: for health checks.
+pub(crate) fn is_ready(sources: &Sources) -> Status {
+    let loaded = appliance_project::load(sources).ok();
+    let control = loaded.and_then(|loaded| loaded.project.server.control);
+    let request = Request::Status;
+    match appliance_supervisor::ask(&sources.file, control.as_deref(), &request, |_| ()) {
+        Ok(Answer::Status { status }) if status.is_ready() => Status::Done,
+        Ok(_) => Status::NotStarted,
+        Err(error) => {
+            failure::remote(&error);
+            match error {
+                ClientError::NotRunning(_) => Status::NotRunning,
+                _ => Status::NotStarted,
+            }
+        }
+    }
+}
+
 fn print(answer: &Answer, json: bool) -> ExitCode {
     match answer {
         Answer::Progress { text } | Answer::Done { text } => anstream::println!("{text}"),

@@ -40,7 +40,7 @@ impl Status {
 
 impl Status {
     /// Whether the application's requests would be answered by it.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         const STAND_IN: usize = 0;
         let mut workers = self.workers.iter();
         let serves = workers.any(|worker| worker.worker != STAND_IN && worker.state == "serving");

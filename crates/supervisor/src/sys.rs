@@ -13,9 +13,11 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
 mod daemon;
+mod first_process;
 mod identity;
 
 pub(crate) use daemon::{Fork, fork, new_session, redirect};
+pub(crate) use first_process::{Waiting, reap_any, wait_for_signals};
 pub(crate) use identity::{Sacrifice, as_account, group, may_become_another, sacrifice};
 
 /// Whether code may be executed from a memory file. Linux 6.3 wants it said, and where
