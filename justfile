@@ -36,6 +36,16 @@ soak SECONDS="7200":
 run:
     cargo run --release -- serve config/demo/project.toml
 
+# A release in target/dist/release-files: binary, manual pages, completions, .deb, checksums
+dist *ARGS:
+    deploy/dist {{ ARGS }}
+
+# The release in a bare Debian and in containers; needs root
+test-deploy BINARY="":
+    tests/deploy/debian {{ BINARY }}
+    tests/deploy/docker {{ BINARY }}
+    tests/deploy/swarm {{ BINARY }}
+
 # What continuous integration runs
 ci:
     .ci/run

@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
+from .database import database
 from .secret import secret_key
 
 BACKEND = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("DEMO_DATA", BACKEND.parent / "data"))
 DATA.mkdir(parents=True, exist_ok=True)
 
-SECRET_KEY = secret_key(DATA / "secret_key")
+# Several machines need one key: a file that all of them are given.
+SECRET_KEY = secret_key(Path(os.environ.get("DEMO_SECRET_KEY_FILE", DATA / "secret_key")))
 DEBUG = False
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *os.environ.get("DEMO_HOSTS", "").split()]
 
@@ -49,21 +51,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA / "board.sqlite3",
-        # Each Python thread keeps its connection: opening one costs more than most queries.
-        "CONN_MAX_AGE": None,
-        "OPTIONS": {
-            # A transaction which first reads and then writes would otherwise fail at once
-            # when another one wrote in between, whatever the timeout.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
-    },
-}
+DATABASES = {"default": database(os.environ.get("DATABASE_URL"), DATA)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "/static/"
