@@ -3,7 +3,7 @@
 //!
 //! Streams are compressed on the front's thread, a slice at a time with others' turns in between;
 //! what the application has yielded is flushed as soon as nothing more is there, so that nothing is
-//! kept back. Encoders take some hundred KB each: beyond [`MOST`] at once, responses go as they are.
+//! kept back. Where encoders have [`MOST_BYTES`] together, further responses go as they are.
 
 use std::io::Write;
 use std::pin::Pin;
@@ -16,9 +16,11 @@ use http_body::{Body, Frame, SizeHint};
 
 /// Bytes that are compressed in one turn of the front's thread: about 0.2 ms.
 const SLICE: usize = 16 << 10;
-/// Encoders at once, in each worker.
-const MOST: usize = 256;
-static ENCODERS: AtomicUsize = AtomicUsize::new(0);
+/// Bytes that the encoders of a worker may take: some 60 of zstd's, or 250 of gzip's.
+const MOST_BYTES: usize = 64 << 20;
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+/// What one takes, measured.
+const COSTS: [(&str, usize); 3] = [("zstd", 1100 << 10), ("br", 520 << 10), ("gzip", 260 << 10)];
 
 /// Files that are compressed at once, in each worker.
 const MOST_FILES: usize = 2;
@@ -138,6 +140,18 @@ struct Work {
     waiting: Bytes,
     /// The encoder may be keeping something back.
     is_behind: bool,
+    _room: Room,
+}
+
+/// Memory that an encoder may take, until this is dropped.
+struct Room(usize);
+
+impl Room {
+    fn take(coding: &str) -> Option<Room> {
+        let (_, bytes) = COSTS.iter().find(|(name, _)| *name == coding)?;
+        let room = Room(*bytes);
+        (BYTES.fetch_add(*bytes, Relaxed) + bytes <= MOST_BYTES).then_some(room)
+    }
 }
 
 impl<B> Encoded<B> {
@@ -148,29 +162,28 @@ impl<B> Encoded<B> {
 
     /// Hands the body back where no encoder is to be had.
     pub(crate) fn new(body: B, coding: &str) -> Result<Encoded<B>, B> {
-        if ENCODERS.fetch_add(1, Relaxed) >= MOST {
-            ENCODERS.fetch_sub(1, Relaxed);
+        let Some(room) = Room::take(coding) else {
             return Err(body);
-        }
-        // From here on `Work` counts itself out.
+        };
+        let Some(encoder) = Encoder::for_stream(coding) else {
+            return Err(body);
+        };
         let work = Box::new(Work {
-            encoder: Encoder::for_stream(coding),
+            encoder: Some(encoder),
             waiting: Bytes::new(),
             is_behind: false,
+            _room: room,
         });
-        match work.encoder {
-            Some(_) => Ok(Encoded {
-                body,
-                work: Some(work),
-            }),
-            None => Err(body),
-        }
+        Ok(Encoded {
+            body,
+            work: Some(work),
+        })
     }
 }
 
-impl Drop for Work {
+impl Drop for Room {
     fn drop(&mut self) {
-        ENCODERS.fetch_sub(1, Relaxed);
+        BYTES.fetch_sub(self.0, Relaxed);
     }
 }
 
@@ -259,9 +272,13 @@ fn block(bytes: Vec<u8>) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
 mod tests {
     use std::collections::VecDeque;
     use std::io::Read;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
     use std::task::Waker;
 
     use super::*;
+
+    /// The tests share what encoders may take.
+    static ALONE: Mutex<()> = Mutex::new(());
 
     /// Blocks, and pauses between them.
     struct Blocks(VecDeque<Option<Result<Bytes, Incomplete>>>);
@@ -280,6 +297,10 @@ mod tests {
                 None => Poll::Ready(None),
             }
         }
+    }
+
+    fn alone() -> MutexGuard<'static, ()> {
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn decoded(coding: &str, bytes: &[u8]) -> Vec<u8> {
@@ -305,6 +326,7 @@ mod tests {
 
     #[test]
     fn what_is_yielded_comes_out_and_comes_out_at_once() {
+        let _alone = alone();
         for coding in ["br", "zstd", "gzip"] {
             let (first, second) = (text(10), text(100_000));
             let blocks = [
@@ -341,7 +363,19 @@ mod tests {
     }
 
     #[test]
+    fn encoders_have_so_much_memory_and_give_it_back() {
+        let _alone = alone();
+        let encode = |_| Encoded::new(Blocks(VecDeque::new()), "zstd").ok();
+        for _ in 0..2 {
+            let all: Vec<_> = (0..1000).map_while(encode).collect();
+            assert_eq!(all.len(), MOST_BYTES / (1100 << 10));
+            assert!(Encoded::new(Blocks(VecDeque::new()), "none").is_err());
+        }
+    }
+
+    #[test]
     fn a_body_that_is_cut_stays_cut() {
+        let _alone = alone();
         let blocks = [Some(Ok(Bytes::from_static(b"a"))), Some(Err(Incomplete))];
         let mut body = Encoded::new(Blocks(blocks.into()), "gzip")
             .ok()
