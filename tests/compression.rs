@@ -32,6 +32,9 @@ def application(environ, start_response):
     if name == "blocks":
         start_response("200 OK", fields)
         return (TEXT for _ in range(20))
+    if name == "bare":
+        start_response("200 OK", fields)
+        return [b"short"]
     start_response("200 OK", fields + [("Content-Length", str(len(body)))])
     return [body]
 
@@ -139,6 +142,7 @@ fn what_would_not_gain_goes_as_it_is() {
     let server = server();
     for path in [
         "/app/short",
+        "/app/bare",
         "/app/encoded",
         "/app/kept",
         "/app/events",

@@ -334,10 +334,13 @@ fn a_worker_out_of_descriptors_recovers() {
     let site = project("").start();
     let worker = site.workers()[0];
     limit_descriptors(worker, descriptors(worker) + 5);
-    let mut waiting: Vec<Connection> = (0..30).map(|_| site.connect()).collect();
-    for connection in &mut waiting {
+    // Sent at once: one that has sent nothing when room is short may be closed for it.
+    let ask = |_| {
+        let mut connection = site.connect();
         connection.send(get("/waited"));
-    }
+        connection
+    };
+    let waiting: Vec<Connection> = (0..30).map(ask).collect();
     site.wait_for_log("cannot accept connections");
     // As clients leave, others get their turn.
     for (number, mut connection) in waiting.into_iter().enumerate() {

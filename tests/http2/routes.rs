@@ -316,7 +316,9 @@ headers = { X-One = \"1\", Proxy-Connection = \"x\", TE = \"gzip\" }";
         "-o",
         got.to_str().unwrap(),
     ];
-    for path in ["/files/long.txt", "/environ/long"] {
+    // Long enough to be compressed: the environ holds the query.
+    let environ = format!("/environ/long?{}", "q".repeat(2000));
+    for path in ["/files/long.txt", &environ] {
         let asked = curl(&site, &arguments, path);
         assert!(asked.status.success(), "{path}: {}", text(&asked));
         let head = std::fs::read_to_string(&head).unwrap();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use appliance_gateway::{Gateway, GatewayError, Reply, ReplyBody, Request, RequestBody, RequestId};
 use appliance_message::{Head, Name, ResponseHead};
+use bytes::Bytes;
 
 use crate::clock;
 use crate::compression::Encoded;
@@ -182,7 +183,10 @@ pub(crate) async fn outcome<B>(
     mut reply: Reply<B>,
     asked: &mut Asked,
     visit: Option<&Visit<'_>>,
-) -> Outcome<B> {
+) -> Outcome<B>
+where
+    B: http_body::Body<Data = Bytes>,
+{
     if reply.head.hands_over {
         let pending = asked.pending.take();
         let handed = Box::pin(hand_off::answer(&mut reply.head, pending, asked.form)).await;
@@ -208,11 +212,10 @@ pub(crate) async fn outcome<B>(
 }
 
 /// What is sent for a head and a body that comes, the application's or another server's.
-pub(crate) fn streamed<B>(
-    mut head: ResponseHead,
-    body: B,
-    visit: Option<&Visit<'_>>,
-) -> Outcome<B> {
+pub(crate) fn streamed<B>(mut head: ResponseHead, body: B, visit: Option<&Visit<'_>>) -> Outcome<B>
+where
+    B: http_body::Body<Data = Bytes>,
+{
     let Some(visit) = visit else {
         return Outcome::Stream(head, Encoded::plain(body));
     };

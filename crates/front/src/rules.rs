@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use appliance_message::{Head, ResponseHead};
 use appliance_project::model;
+use bytes::Bytes;
 use http::StatusCode;
 
 pub use shared_memory::share_counts;
@@ -176,11 +177,15 @@ impl Visit<'_> {
     }
 
     /// The application's body as it is to be sent, and what its head has to say of that.
-    pub(crate) fn encode<B>(&self, head: &mut ResponseHead, body: B) -> Encoded<B> {
+    pub(crate) fn encode<B>(&self, head: &mut ResponseHead, body: B) -> Encoded<B>
+    where
+        B: http_body::Body<Data = Bytes>,
+    {
         let Some(compress) = &self.rules.compress else {
             return Encoded::plain(body);
         };
-        if !compress.fits(head) {
+        let length = head.length.or_else(|| body.size_hint().exact());
+        if !compress.fits(head, length) {
             return Encoded::plain(body);
         }
         Compress::vary(&mut head.fields);

@@ -26,8 +26,8 @@ impl Compress {
         encoding::negotiate(head, [zstd, brotli, gzip].into_iter())
     }
 
-    /// Whether the response could be compressed, whoever asked.
-    pub(super) fn fits(&self, head: &ResponseHead) -> bool {
+    /// Whether the response could be compressed, whoever asked; `length` is the body's, if known.
+    pub(super) fn fits(&self, head: &ResponseHead, length: Option<u64>) -> bool {
         let fields = &head.fields;
         let says = |name, word: &[u8]| {
             let value = fields.get(name).unwrap_or_default();
@@ -36,7 +36,7 @@ impl Compress {
         !matches!(
             head.status,
             StatusCode::NO_CONTENT | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED
-        ) && head.length.is_none_or(|length| length >= SHORTEST)
+        ) && length.is_none_or(|length| length >= SHORTEST)
             && fields.get("content-encoding").is_none()
             && fields.get("content-range").is_none()
             && !says("cache-control", b"no-transform")
@@ -130,7 +130,7 @@ mod tests {
             (&[], 200, None, false),
         ] {
             assert_eq!(
-                compress.fits(&head(fields, status, length)),
+                compress.fits(&head(fields, status, length), length),
                 expected,
                 "{fields:?}"
             );
