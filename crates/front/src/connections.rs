@@ -23,6 +23,8 @@ const GIVES_WAY: usize = 16;
 const TRIM_AFTER: usize = 128;
 /// Ticks that a head may take whose connection is about to be closed.
 pub(crate) const DRAINING_HEAD_TICKS: u32 = 2;
+/// Ticks for which a new connection is no idle one.
+const ARRIVAL_TICKS: u32 = 2;
 /// Length of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 const DATE_LEN: usize = 29;
 
@@ -70,6 +72,8 @@ pub(crate) struct Status {
     /// Ticks that the phase may last; 0 is for ever.
     patience: AtomicU32,
     order: AtomicU8,
+    /// Nothing has come by it so far.
+    is_new: AtomicBool,
     waker: OnceLock<Waker>,
     clock: Arc<Clock>,
 }
@@ -98,6 +102,7 @@ impl Status {
     pub(crate) fn enter(&self, phase: Phase, patience: u32) {
         self.phase.store(phase as u8, Relaxed);
         self.patience.store(patience, Relaxed);
+        self.is_new.store(false, Relaxed);
         self.touch();
     }
 
@@ -244,7 +249,9 @@ impl Connections {
         let idle = list
             .iter()
             .flatten()
-            .filter(|status| status.phase() == Phase::Idle && status.order() < Order::Leave);
+            .filter(|status| status.phase() == Phase::Idle && status.order() < Order::Leave)
+            // Its first request may be on its way, and would find nobody.
+            .filter(|status| !status.is_new.load(Relaxed) || status.age() >= ARRIVAL_TICKS);
         idle.max_by_key(|status| status.age()).cloned()
     }
 
@@ -279,6 +286,7 @@ impl Connections {
             since: AtomicU32::new(self.clock.ticks.load(Relaxed)),
             patience: AtomicU32::new(patience),
             order: AtomicU8::new(Order::None as u8),
+            is_new: AtomicBool::new(true),
             waker: OnceLock::new(),
             clock: Arc::clone(&self.clock),
         });
