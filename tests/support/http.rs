@@ -2,6 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// A client's connection.
@@ -46,6 +49,19 @@ impl Connection {
             reader: BufReader::new(stream),
             head: false,
         })
+    }
+
+    /// The same to a unix socket, which is read and written like any other.
+    #[track_caller]
+    pub fn open_unix(path: &Path) -> Connection {
+        let stream = UnixStream::connect(path).unwrap();
+        let patience = Some(Duration::from_secs(30));
+        stream.set_read_timeout(patience).unwrap();
+        stream.set_write_timeout(patience).unwrap();
+        Connection {
+            reader: BufReader::new(TcpStream::from(OwnedFd::from(stream))),
+            head: false,
+        }
     }
 
     /// Sends bytes as they are.

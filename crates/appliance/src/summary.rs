@@ -1,8 +1,10 @@
 //! What a start ends with: a short picture on a terminal, log lines elsewhere.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use appliance_project::model::{Files, Pattern, Piece, Route, Site, Target, Template};
@@ -22,9 +24,18 @@ pub(crate) fn show(started: &Started<'_>) {
         let scheme = scheme(&started.https, address);
         tracing::info!("listening on {scheme}://{address}");
     }
+    for path in unix(started) {
+        tracing::info!("listening on unix:{}", path.display());
+    }
     if started.python.is_some() {
         tracing::info!("ready in {} ms", started.after.as_millis());
     }
+}
+
+/// Each once.
+fn unix<'a>(started: &'a Started<'_>) -> BTreeSet<&'a PathBuf> {
+    let sites = started.project.sites.iter();
+    sites.flat_map(|site| &site.unix).collect()
 }
 
 fn picture(started: &Started<'_>) -> String {
@@ -42,6 +53,9 @@ fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
     for address in &started.addresses {
         let scheme = scheme(&started.https, address);
         writeln!(out, "  {URL}{scheme}://{}{URL:#}", visitable(*address))?;
+    }
+    for path in unix(started) {
+        writeln!(out, "  {URL}unix:{}{URL:#}", path.display())?;
     }
     for site in &started.project.sites {
         draw_site(site, started, out)?;

@@ -204,7 +204,7 @@ impl EnvironBuilder {
             Some(known) if known.0 == local => known,
             other => other.insert((
                 local,
-                PyString::new(py, &local.ip().to_string()).unbind(),
+                PyString::new(py, &server_name(local.ip())).unbind(),
                 PyString::new(py, &local.port().to_string()).unbind(),
             )),
         };
@@ -213,7 +213,7 @@ impl EnvironBuilder {
         let (_, address) = match &mut self.peer {
             Some(known) if known.0 == peer.ip() => known,
             other => {
-                let text = PyString::new(py, &peer.ip().to_canonical().to_string());
+                let text = PyString::new(py, &remote_addr(peer.ip()));
                 other.insert((peer.ip(), text.unbind()))
             }
         };
@@ -268,6 +268,22 @@ impl EnvironBuilder {
         }
         let input: Input = body.into();
         environ.set_item(&self.keys.input, Bound::new(py, input)?)
+    }
+}
+
+/// A unix socket has no address, which is written `0.0.0.0`, and yet this variable is never empty.
+fn server_name(local: IpAddr) -> String {
+    match local.is_unspecified() {
+        true => "localhost".to_owned(),
+        false => local.to_string(),
+    }
+}
+
+/// Empty for the peer of a unix socket, as gunicorn has it: applications look for addresses here.
+fn remote_addr(peer: IpAddr) -> String {
+    match peer.is_unspecified() {
+        true => String::new(),
+        false => peer.to_canonical().to_string(),
     }
 }
 

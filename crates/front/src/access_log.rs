@@ -6,7 +6,7 @@
 //! its own.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
@@ -168,9 +168,9 @@ impl Entry {
         let body_bytes = end.sent_bytes.saturating_sub(end.head_bytes);
         // Writing to memory cannot fail.
         let _ = match value {
-            LineValue::RemoteAddr => write!(out, "{}", self.client.ip().to_canonical()),
+            LineValue::RemoteAddr => write_address(out, self.client.ip()),
             LineValue::RemotePort => write!(out, "{}", self.client.port()),
-            LineValue::ServerAddr => write!(out, "{}", self.local.ip().to_canonical()),
+            LineValue::ServerAddr => write_address(out, self.local.ip()),
             LineValue::ServerPort => write!(out, "{}", self.local.port()),
             LineValue::Scheme => write!(out, "{}", if self.is_https { "https" } else { "http" }),
             LineValue::TimeLocal => now.common_log(out),
@@ -229,6 +229,14 @@ impl Entry {
             (None, true) => {}
             (None, false) => out.push(b'-'),
         }
+    }
+}
+
+/// nginx's word for the peer of a unix socket.
+fn write_address(out: &mut Vec<u8>, address: IpAddr) -> std::io::Result<()> {
+    match address.is_unspecified() {
+        true => out.write_all(b"unix:"),
+        false => write!(out, "{}", address.to_canonical()),
     }
 }
 

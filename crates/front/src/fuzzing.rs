@@ -16,7 +16,7 @@ use appliance_project::tickets::TicketSecret;
 use crate::files::{Cache, Folder, range_of};
 use crate::request_path;
 use crate::route::{Handler, Match};
-use crate::site::Sites;
+use crate::site::{ListenAt, Sites};
 use crate::tls::Tickets;
 
 /// A path in the form that routes compare; none if it is malformed.
@@ -66,7 +66,10 @@ impl Listener {
         let tickets = Tickets::new(TicketSecret::new(SystemTime::now()).ok()?);
         let cache = Arc::new(Cache::new(CACHE_BYTES));
         let listeners = Sites::by_listener(sites, &cache, &tickets).ok()?;
-        listeners.get(address).cloned().map(Listener)
+        listeners
+            .get(&ListenAt::Address(*address))
+            .cloned()
+            .map(Listener)
     }
 
     /// Host and path → who answers.

@@ -56,6 +56,6 @@ mod warm_up;
 
 pub use response::{Body, FilePart, Response};
 pub use rules::share_counts;
-pub use serve::{Front, serve};
+pub use serve::{Front, Listeners, serve};
 pub use tls::{Tickets, TlsError};
 pub use warm_up::{Cold, warm_up};

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use appliance_gateway::{Gateway, RequestId};
 use appliance_message::Limits;
 use appliance_project::Project;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::Instant;
 
 use crate::connection;
@@ -20,7 +21,7 @@ use crate::proxies::Proxies;
 use crate::request_id::RequestIds;
 use crate::respond::{Origin, Overload, Stranger};
 use crate::shortage::Shortage;
-use crate::site::Sites;
+use crate::site::{ListenAt, Sites};
 use crate::tls::{Tickets, TlsError};
 
 /// Bytes of files that a worker keeps in memory.
@@ -42,7 +43,7 @@ pub struct Front<G> {
     pub(crate) overload: Overload,
     pub(crate) stranger: Stranger,
     shortage: Shortage,
-    pub(crate) listeners: HashMap<SocketAddr, Arc<Sites>>,
+    pub(crate) listeners: HashMap<ListenAt, Arc<Sites>>,
     ids: RequestIds,
 }
 
@@ -97,6 +98,29 @@ impl<G> Front<G> {
     }
 }
 
+/// What a worker accepts from, each socket with what project.toml calls it.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Addresses.
+    pub addresses: Vec<(SocketAddr, std::net::TcpListener)>,
+    /// Unix sockets.
+    pub unix: Vec<(PathBuf, std::os::unix::net::UnixListener)>,
+}
+
+impl From<Vec<(SocketAddr, std::net::TcpListener)>> for Listeners {
+    fn from(addresses: Vec<(SocketAddr, std::net::TcpListener)>) -> Self {
+        let unix = Vec::new();
+        Listeners { addresses, unix }
+    }
+}
+
+/// Both ends of connections to a unix socket have no address: the one that nobody has stands for
+/// them, and trust in `unix:` is trust in it ([`Network::UNIX`]).
+///
+/// [`Network::UNIX`]: appliance_project::Network
+const UNIX_PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+pub(crate) const UNIX_LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80);
+
 /// Serves on `listeners` (each with the address by which project.toml names it) until `stop`
 /// resolves, then accepts no more and lets running requests finish, for at most `grace`. What `stop`
 /// returns is how long idle connections may wait for their last request. Returns how many
@@ -108,15 +132,24 @@ impl<G> Front<G> {
 /// When a listener cannot be registered with the runtime, or has no site.
 pub async fn serve<G: Gateway>(
     front: Arc<Front<G>>,
-    listeners: Vec<(SocketAddr, std::net::TcpListener)>,
+    listeners: impl Into<Listeners>,
     stop: impl Future<Output = Duration>,
     grace: Duration,
 ) -> io::Result<usize> {
     let mut accepting = tokio::task::JoinSet::new();
-    for (address, listener) in listeners {
+    let listeners = listeners.into();
+    for (path, listener) in listeners.unix {
+        let sites = front.listeners.get(&ListenAt::Unix(path.clone()));
+        let no_site = || io::Error::other(format!("no site listens on {}", path.display()));
+        let sites = Arc::clone(sites.ok_or_else(no_site)?);
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        accepting.spawn(accept_unix(Arc::clone(&front), sites, listener));
+    }
+    for (address, listener) in listeners.addresses {
         let sites = front
             .listeners
-            .get(&address)
+            .get(&ListenAt::Address(address))
             .ok_or_else(|| io::Error::other(format!("no site listens on {address}")))?;
         // Accepted sockets inherit it: one system call less for each connection.
         socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
@@ -196,6 +229,44 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
             }
         }
     }
+}
+
+async fn accept_unix<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: UnixListener) {
+    let is_trusted = front.proxies.trust(UNIX_PEER.ip());
+    let origin = Origin {
+        peer: UNIX_PEER,
+        local: UNIX_LOCAL,
+        is_trusted,
+        is_tls: false,
+    };
+    loop {
+        let accepted = match listener.accept().await {
+            Ok((stream, _)) => stream.into_std().and_then(as_tcp),
+            Err(error) => Err(error),
+        };
+        match accepted {
+            Ok(stream) => {
+                front.shortage.succeeded();
+                front.connections.room().await;
+                // Whoever it is, there is no address to count by.
+                if let Ok(member) = front.connections.join(None, front.head_ticks) {
+                    let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
+                    tokio::spawn(connection::serve(front, sites, stream, origin, member));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                front.shortage.failed(&error);
+                front.connections.give_way().await;
+            }
+        }
+    }
+}
+
+/// A connection is read, written, polled and shut down by the same system calls whatever its family
+/// is, and nothing else is asked of it: one type for both keeps the request path free of a branch.
+fn as_tcp(stream: std::os::unix::net::UnixStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(std::net::TcpStream::from(OwnedFd::from(stream)))
 }
 
 async fn drain(connections: &Connections, grace: Duration, idle: Duration) -> usize {

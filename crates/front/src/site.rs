@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use appliance_message::{Head, Name, Target};
@@ -52,6 +53,19 @@ pub(crate) struct Sites {
     pub(crate) http2: Http2,
 }
 
+/// Where a site listens, as project.toml says it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum ListenAt {
+    Address(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl ListenAt {
+    fn is_one_of(&self, addresses: &[SocketAddr]) -> bool {
+        matches!(self, ListenAt::Address(address) if addresses.contains(address))
+    }
+}
+
 /// No Host field, two of them, or one that is no host name (RFC 9112 §3.2).
 #[derive(Debug)]
 pub(crate) struct BadHost;
@@ -62,8 +76,8 @@ impl Sites {
         sites: &[model::Site],
         cache: &Arc<Cache>,
         tickets: &Arc<Tickets>,
-    ) -> Result<HashMap<SocketAddr, Arc<Sites>>, TlsError> {
-        let mut listeners: HashMap<SocketAddr, Sites> = HashMap::new();
+    ) -> Result<HashMap<ListenAt, Arc<Sites>>, TlsError> {
+        let mut listeners: HashMap<ListenAt, Sites> = HashMap::new();
         for written in sites {
             let tls = match &written.tls {
                 Some(tls) => {
@@ -82,14 +96,17 @@ impl Sites {
                 body_ticks: ticks(written.body_timeout),
                 send_ticks: ticks(written.send_timeout),
             });
-            for address in &written.listen {
-                let sites = listeners.entry(*address).or_insert_with(|| Sites {
+            let addresses = written.listen.iter().copied().map(ListenAt::Address);
+            let unix = written.unix.iter().cloned().map(ListenAt::Unix);
+            for at in addresses.chain(unix) {
+                let is_tls = at.is_one_of(&written.https);
+                let sites = listeners.entry(at).or_insert_with(|| Sites {
                     by_name: HashMap::new(),
                     by_end: HashMap::new(),
                     by_beginning: HashMap::new(),
                     default: Arc::clone(&site),
                     proxy_protocol: written.proxy_protocol,
-                    is_tls: written.https.contains(address),
+                    is_tls,
                     http2: written.http2,
                 });
                 for name in &written.server_name {

@@ -22,7 +22,8 @@ use http_body::Body;
 
 use crate::request_path::normalize;
 use crate::route::{Handler, Match};
-use crate::serve::Front;
+use crate::serve::{Front, UNIX_LOCAL};
+use crate::site::ListenAt;
 
 /// The gateway itself sees to `python.request_timeout`; a response that goes on for ever is ended
 /// here.
@@ -147,9 +148,13 @@ fn request<G>(front: &Front<G>, project: &Project, path: &str) -> Option<Request
         |site: &&Site| (site.routes.iter()).any(|route| matches!(route.target, Target::Wsgi));
     let site = project.sites.iter().find(has_application)?;
     let host = site.server_name.first().map_or("localhost", String::as_str);
-    let listen = site.listen.first()?;
+    let address = site.listen.first();
+    let listen = match (address, site.unix.first()) {
+        (Some(address), _) => ListenAt::Address(*address),
+        (None, unix) => ListenAt::Unix(unix?.clone()),
+    };
     let head = head(path, host)?;
-    let callee = front.callee(listen, &head);
+    let callee = front.callee(&listen, &head);
     if callee.is_none() && project.python.application.is_none() {
         return None;
     }
@@ -158,7 +163,7 @@ fn request<G>(front: &Front<G>, project: &Project, path: &str) -> Option<Request
         callee,
         body: RequestBody::Memory(Bytes::new()),
         peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        local: *listen,
+        local: address.copied().unwrap_or(UNIX_LOCAL),
         is_https: !site.https.is_empty(),
         tls: None,
         timeout: None,
@@ -170,7 +175,7 @@ fn request<G>(front: &Front<G>, project: &Project, path: &str) -> Option<Request
 
 impl<G> Front<G> {
     /// Which application the path leads to, if not to the project's.
-    fn callee(&self, listen: &SocketAddr, head: &Head) -> Option<Box<Callee>> {
+    fn callee(&self, listen: &ListenAt, head: &Head) -> Option<Box<Callee>> {
         let site = self.listeners.get(listen)?.find(head).ok()?;
         let path = normalize(head.path()).ok()?;
         let Match::Route(route, _) = site.routes.find(&path) else {

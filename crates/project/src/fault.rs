@@ -110,7 +110,7 @@ pub(crate) enum Fault {
     /// `daemonize` where nobody could say that the server serves.
     DaemonWithoutMaster,
     /// `umask`: not octal, or too much.
-    Umask { found: String },
+    Mode { key: &'static str, found: String },
     /// Not a network, in a list of them.
     Network {
         key: KeyPath,
@@ -159,7 +159,7 @@ pub(crate) enum Fault {
         problem: AddressProblem,
     },
     /// One address twice in a site.
-    AddressTwice { address: SocketAddr },
+    AddressTwice { address: String },
     /// Two addresses that cannot both be bound.
     AddressClash {
         address: SocketAddr,
@@ -172,26 +172,26 @@ pub(crate) enum Fault {
     /// Two sites of one address have the same name.
     SameName {
         name: String,
-        address: SocketAddr,
+        address: String,
         other: usize,
     },
     /// Two sites of one address have no name.
-    TwoUnnamed { address: SocketAddr, other: usize },
+    TwoUnnamed { address: String, other: usize },
     /// Two sites of one address would answer names nobody has; whether by `default` both.
     TwoDefaults {
-        address: SocketAddr,
+        address: String,
         other: usize,
         both: bool,
     },
     /// Two sites of one address, one of which expects the PROXY protocol.
     ProxyProtocolDiffers {
-        address: SocketAddr,
+        address: String,
         here: bool,
         other: usize,
     },
     /// Two sites of one address that speak HTTP/2 in different places.
     Http2Differs {
-        address: SocketAddr,
+        address: String,
         here: &'static str,
         there: &'static str,
         other: usize,
@@ -321,8 +321,12 @@ pub(crate) enum AddressProblem {
     NoPort,
     /// A name instead of an address.
     Name,
-    /// A path of a Unix socket.
+    /// A path without `unix:`.
     Unix,
+    /// `unix:` with no path that a socket can have.
+    UnixPath,
+    /// `8080-8090`.
+    Range,
     /// nginx's `80 default_server`.
     Parameters,
     /// nginx's `443 ssl`.

@@ -144,7 +144,11 @@ fn address(found: &str, problem: AddressProblem) -> Option<String> {
             "write an address, such as \"https://:443\"; names are for `server_name`".into()
         }
         AddressProblem::Name => "write its address, such as \"127.0.0.1:8080\"".into(),
-        AddressProblem::Unix => "write an address, such as \"127.0.0.1:8080\"".into(),
+        AddressProblem::Unix if found.starts_with('/') => format!("write \"unix:{found}\""),
+        AddressProblem::Unix | AddressProblem::UnixPath => {
+            "for example \"unix:/run/appliance/site.sock\"".into()
+        }
+        AddressProblem::Range => "list the ports that are meant: `[8080, 8081]`".into(),
         AddressProblem::Parameters if found.ends_with(" proxy_protocol") => {
             "`proxy_protocol = true` is a key of its own".into()
         }

@@ -219,8 +219,10 @@ pub(crate) static SERVER: Section = Section {
             .nginx(&["keepalive_requests"]),
         key("http2_streams", Kind::Count(1, 10_000, false), Default::Toml("128"), "Requests that a client may have open at once on one HTTP/2 connection. Further ones are refused, to be sent again.")
             .nginx(&["http2_max_concurrent_streams"]),
-        key("trusted_proxies", Kind::TextOrList, Default::Toml("[]"), "Addresses and networks, such as `\"10.0.0.0/8\"` or `\"::1\"`, of the proxies which say who the client is. From everybody else the fields by which proxies do so are removed: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Remote-User`, `X-SSL-*` and the like.")
+        key("trusted_proxies", Kind::TextOrList, Default::Toml("[]"), "Addresses and networks, such as `\"10.0.0.0/8\"`, `\"::1\"` or `\"unix:\"` (all peers of unix sockets), of the proxies which say who the client is. From everybody else the fields by which proxies do so are removed: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Remote-User`, `X-SSL-*` and the like.")
             .nginx(&["set_real_ip_from"]),
+        key("socket_mode", Kind::Text, Default::Toml("\"660\""), "The permissions of unix sockets in `listen`, in octal; who may write may connect. With `user`, they belong to that user and group, which a proxy in front has to be a member of; `\"666\"` lets everybody in, as nginx does. A socket that a dead server left behind is taken away, one at which somebody answers is not.")
+            .uwsgi(&["chmod-socket"]),
         key("forwarded", Kind::Choice(&["x-forwarded", "forwarded"]), Default::Toml("\"x-forwarded\""), "Where the trusted proxies say it: `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or `Forwarded` (RFC 7239). The other kind is removed, since no proxy has looked at it. The client is the last address that is not itself a trusted proxy.")
             .nginx(&["real_ip_header"]),
     ],
@@ -291,7 +293,7 @@ pub(crate) static SITE: Section = Section {
     header: "[[site]]",
     about: "What is served where. At least one.",
     keys: &[
-        key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, or a list of them. `\"https://:443\"` and `\"https://[::]:443\"` speak TLS. Port 0 takes a free one.")
+        key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, `\"unix:/run/shop/site.sock\"` (from `/` on, or below the file's folder; its peers have an empty `REMOTE_ADDR`, and are `unix:` in `trusted_proxies`, `allow` and `deny`; systemd cannot hand it over), or a list of them. `\"https://:443\"` and `\"https://[::]:443\"` speak TLS. Port 0 takes a free one.")
             .nginx(&["listen"])
             .uwsgi(&["http", "http-socket", "socket"]),
         key("server_name", Kind::TextOrList, Default::Toml("[]"), "Host names, without port. None: any name. `\"*.example.com\"` is every name below it, `\".example.com\"` that one too, `\"www.*\"` every name that begins so. An exact name wins, then the longest end, then the longest beginning.")

@@ -80,6 +80,8 @@ pub struct Server {
     pub http2_streams: u32,
     /// `trusted_proxies`: who may say who the client is. Default: nobody.
     pub trusted_proxies: Vec<Network>,
+    /// `socket_mode`: of unix sockets that sites listen on, 0 to 0o777. Default 0o660.
+    pub socket_mode: u32,
     /// `forwarded`: the fields in which they say it. Default [`Forwarded::XForwarded`].
     pub forwarded: Forwarded,
 }
@@ -382,9 +384,11 @@ pub struct Hooks {
 /// One `[[site]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Site {
-    /// `listen`: addresses, at least one. A bare port means every IPv4 address; `[::]` every
+    /// `listen`: its addresses. A bare port means every IPv4 address; `[::]` every
     /// IPv6 address and no IPv4 one (`IPV6_V6ONLY`), so that both may stand side by side.
     pub listen: Vec<SocketAddr>,
+    /// Those of `listen` that are unix sockets, `unix:/path`: absolute. With `listen` at least one.
+    pub unix: Vec<PathBuf>,
     /// Those of `listen` that are written with `https://`: connections begin with TLS. The same
     /// for all sites of an address; none without `tls`.
     pub https: Vec<SocketAddr>,

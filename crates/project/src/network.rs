@@ -29,9 +29,18 @@ pub enum NetworkProblem {
 }
 
 impl Network {
+    /// `unix:`, the peers of unix sockets: they pass for the address that nobody has, `0.0.0.0`.
+    pub const UNIX: Network = Network {
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        prefix: 32,
+    };
+
     /// Reads `10.0.0.0/8`, `2001:db8::/32`, `127.0.0.1`. An IPv4 network written within IPv6
     /// (`::ffff:10.0.0.0/104`) is the IPv4 network.
     pub fn parse(text: &str) -> Result<Network, NetworkProblem> {
+        if text == "unix:" {
+            return Ok(Network::UNIX);
+        }
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -96,6 +105,7 @@ impl Network {
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.address, self.prefix) {
+            _ if *self == Network::UNIX => f.write_str("unix:"),
             (IpAddr::V4(_), 32) | (IpAddr::V6(_), 128) => write!(f, "{}", self.address),
             _ => write!(f, "{}/{}", self.address, self.prefix),
         }
@@ -160,7 +170,14 @@ mod tests {
 
     #[test]
     fn networks_print_as_they_are_written() {
-        for text in ["10.0.0.0/8", "::1", "0.0.0.0/0", "2001:db8::/32", "1.2.3.4"] {
+        for text in [
+            "10.0.0.0/8",
+            "::1",
+            "0.0.0.0/0",
+            "2001:db8::/32",
+            "1.2.3.4",
+            "unix:",
+        ] {
             assert_eq!(network(text).to_string(), text);
         }
         assert_eq!(network("::ffff:10.0.0.0/104").to_string(), "10.0.0.0/8");

@@ -105,9 +105,9 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         Fault::DaemonWithoutMaster => f.write_str(
             "`server.daemonize` returns when the site serves, which with `server.master = false` nobody says",
         ),
-        Fault::Umask { found } => write!(
+        Fault::Mode { key, found } => write!(
             f,
-            "`server.umask` must be octal digits, from \"000\" to \"777\", found `{}`",
+            "`server.{key}` must be octal digits, from \"000\" to \"777\", found `{}`",
             printable(found)
         ),
         Fault::Network {
@@ -410,7 +410,12 @@ fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::
     match problem {
         AddressProblem::NoPort => write!(f, "address `{found}` has no port"),
         AddressProblem::Name => write!(f, "`listen` needs an address, found the name `{found}`"),
-        AddressProblem::Unix => write!(f, "`listen` takes no Unix sockets yet, found `{found}`"),
+        AddressProblem::Unix => write!(f, "`listen` needs an address, found the path `{found}`"),
+        AddressProblem::UnixPath => write!(
+            f,
+            "`listen`: a unix socket is a path of at most 107 bytes, found `{found}`"
+        ),
+        AddressProblem::Range => write!(f, "`listen` takes no range of ports, found `{found}`"),
         AddressProblem::Parameters | AddressProblem::Ssl => {
             write!(f, "`listen` takes an address alone, found `{found}`")
         }

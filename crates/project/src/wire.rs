@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct WorkerSpec {
     pub listeners: Vec<Listener>,
     /// The sockets of the other slots, for [`ToWorker::Cover`].
     pub others: Vec<OtherListener>,
+    /// The unix sockets, which are the same for all workers.
+    #[serde(default)]
+    pub unix: Vec<UnixListener>,
     /// Pipes for the lines of access logs.
     pub access_logs: Vec<(LogTarget, RawFd)>,
     /// The pipe for the worker's lines of the log; none if it writes them by itself.
@@ -48,6 +52,15 @@ pub struct Listener {
     /// The address in project.toml which it serves: says which sites answer on it. (With port
     /// 0 the socket's own port differs.)
     pub address: SocketAddr,
+    /// The descriptor.
+    pub fd: RawFd,
+}
+
+/// An inherited unix socket that listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnixListener {
+    /// Its path in project.toml: says which sites answer on it.
+    pub path: PathBuf,
     /// The descriptor.
     pub fd: RawFd,
 }

@@ -157,10 +157,10 @@ impl Asked<'_> {
             hops.extend_from_slice(hop.as_bytes());
             hops.extend_from_slice(b", ");
         }
-        hops.extend_from_slice(self.peer.to_canonical().to_string().as_bytes());
+        hops.extend_from_slice(spelled(self.peer).as_bytes());
         let said = |text: &[u8]| HeaderValue::from_bytes(text).map_err(|_| Unfit);
         fields.insert(FORWARDED_FOR, said(&hops)?);
-        fields.insert(REAL_IP, said(self.client.to_string().as_bytes())?);
+        fields.insert(REAL_IP, said(spelled(self.client).as_bytes())?);
         let scheme = if self.is_https { "https" } else { "http" };
         fields.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
         if let Some(host) = host {
@@ -181,6 +181,14 @@ fn escape(bytes: &[u8], text: &mut String) {
             byte if byte.is_ascii_graphic() => text.push(char::from(*byte)),
             byte => text.push_str(&format!("%{byte:02X}")),
         }
+    }
+}
+
+/// `unknown` is the peer of a unix socket, which has no address (RFC 7239 §6.2 has the same word).
+fn spelled(address: IpAddr) -> String {
+    match address.is_unspecified() {
+        true => "unknown".to_owned(),
+        false => address.to_canonical().to_string(),
     }
 }
 

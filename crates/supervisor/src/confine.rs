@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::os::unix::fs::{MetadataExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -88,6 +88,24 @@ impl Confines {
         match &self.account {
             Some(account) => fchown(pipe, Some(account.uid), Some(account.gid)),
             None => Ok(()),
+        }
+    }
+
+    /// Makes a file theirs, in a folder where they cannot put another in its place.
+    pub(crate) fn give_file(&self, path: &Path) -> io::Result<()> {
+        match &self.account {
+            Some(account) => lchown(path, Some(account.uid), Some(account.gid)),
+            None => Ok(()),
+        }
+    }
+
+    /// Of whoever starts the server.
+    #[cfg(test)]
+    pub(crate) fn none() -> Confines {
+        Confines {
+            account: None,
+            umask: None,
+            no_new_privileges: true,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::daemon::DaemonError;
 use crate::hooks::HookError;
 use crate::instance::InstanceError;
 use crate::library::LibraryError;
-use crate::listeners::BindError;
+use crate::listeners::{BindError, Place};
 use crate::process::Exit;
 use crate::python::PythonError;
 use crate::signals::Stop;
@@ -98,7 +98,10 @@ impl StartError {
             StartError::Log(_) => Some("server.log".to_owned()),
             StartError::Hook(_) => Some("hooks.before_start".to_owned()),
             StartError::Bind(error) => {
-                let wants = |site: &Site| site.listen.contains(&error.address());
+                let wants = |site: &Site| match error.place() {
+                    Place::Address(address) => site.listen.contains(address),
+                    Place::Path(path) => site.unix.contains(path),
+                };
                 let site = project.sites.iter().position(wants)?;
                 Some(format!("site.{site}.listen"))
             }

@@ -20,7 +20,7 @@ use crate::activation::Passed;
 use crate::confine::Confines;
 use crate::error::Halt;
 use crate::library::Library;
-use crate::listeners::Listeners;
+use crate::listeners::{BindError, Listeners};
 use crate::spawn::Launcher;
 use crate::stage::Stage;
 use crate::{hooks, python};
@@ -58,6 +58,7 @@ impl Generation {
         // Before minutes of installing; and again by `bind`, after them.
         passed.refuse_taken(&addresses)?;
         let (python, environment) = set_up(project, stage).await?;
+        let passed = passed.with_unix(project)?;
         let listeners = passed.bind(&addresses, slots(project))?;
         Generation::with(1, loaded, listeners, library, python, environment)
     }
@@ -85,6 +86,7 @@ impl Generation {
         let project = &loaded.project;
         let (python, environment) = ready_python(project, stage).await?;
         let listeners = before.successors(&addresses(project), slots(project))?;
+        let listeners = listeners.with_unix(project)?;
         Generation::with(number, loaded, listeners, library, python, environment)
     }
 
@@ -150,11 +152,15 @@ impl Generation {
     ) -> Result<Generation, Halt> {
         let project = &loaded.project;
         let addresses = addresses(project);
-        drop(self.listeners.successors(&addresses, slots(project))?);
+        let listeners = || -> Result<Listeners, BindError> {
+            let listeners = self.listeners.successors(&addresses, slots(project))?;
+            listeners.with_unix(project)
+        };
+        drop(listeners()?);
         let (python, environment) = set_up(project, &mut stage).await?;
         Ok(Generation {
             number: self.number + 1,
-            listeners: self.listeners.successors(&addresses, slots(project))?,
+            listeners: listeners()?,
             settings: loaded.settings,
             launcher: Launcher {
                 project: loaded.project,

@@ -41,6 +41,8 @@ pub(crate) struct Handover {
     pub(crate) counted: BTreeMap<usize, Totals>,
     pub(crate) started: u64,
     pub(crate) lanes: Vec<HandedLanes>,
+    #[serde(default)]
+    pub(crate) unix: Vec<HandedUnix>,
     /// Workers the lanes are spread over.
     pub(crate) spread: usize,
     pub(crate) slots: Vec<HandedSlot>,
@@ -70,6 +72,14 @@ pub(crate) struct HandedLanes {
     #[serde(default)]
     pub(crate) unused: bool,
     pub(crate) sockets: Vec<RawFd>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HandedUnix {
+    pub(crate) path: PathBuf,
+    pub(crate) fd: RawFd,
+    /// Device and inode.
+    pub(crate) file: (u64, u64),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -162,6 +172,7 @@ impl Handover {
         all.push(self.binary);
         all.extend(self.shared);
         all.extend(self.lanes.iter().flat_map(|lanes| &lanes.sockets));
+        all.extend(self.unix.iter().map(|unix| unix.fd));
         all.extend(self.workers.iter().map(|worker| worker.control));
         all.extend(self.workers.iter().filter_map(|worker| worker.figures));
         all.extend(self.logs.iter().map(|log| log.fd));

@@ -29,7 +29,7 @@ pub use handover::VERSION as HANDOVER_VERSION;
 pub use hooks::HookError;
 pub use instance::InstanceError;
 pub use library::LibraryError;
-pub use listeners::BindError;
+pub use listeners::{BindError, Place};
 pub use master::Outcome;
 pub use process::Exit;
 pub use protocol::{Answer, Request, Status, WorkerStatus};
@@ -80,6 +80,7 @@ mod step;
 mod supervise;
 mod sys;
 mod trial;
+mod unix_sockets;
 mod worker;
 
 /// What there is to say when the server has come up.

@@ -11,18 +11,20 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use appliance_project::wire;
+use appliance_project::{Project, wire};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::activation::{ActivationError, Passed};
-use crate::handover::HandedLanes;
+use crate::handover::{HandedLanes, HandedUnix};
 use crate::port_owner::{self, Owner};
 use crate::sys;
+use crate::unix_sockets::UnixSockets;
 
 /// Connections the kernel completes ahead of accept(2); `net.core.somaxconn` caps it.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// The sockets of all workers of a generation.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ pub(crate) struct Listeners {
     unused: Vec<Lanes>,
     /// Workers to spread them over.
     slots: usize,
+    unix: UnixSockets,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +98,7 @@ impl Listeners {
             addresses: distinct.iter().map(lanes).collect::<Result<_, _>>()?,
             unused: unused.cloned().collect(),
             slots,
+            unix: self.unix.clone(),
         })
     }
 
@@ -108,6 +112,7 @@ impl Listeners {
             addresses: Vec::new(),
             unused: Vec::new(),
             slots: 0,
+            unix: UnixSockets::default(),
         }
     }
 
@@ -133,7 +138,10 @@ impl Listeners {
     }
 
     /// From the last program of this process.
-    pub(crate) fn adopt(handed: &[HandedLanes], slots: usize) -> io::Result<Listeners> {
+    pub(crate) fn adopt(
+        (handed, unix): (&[HandedLanes], &[HandedUnix]),
+        slots: usize,
+    ) -> io::Result<Listeners> {
         let adopted = |lanes: &HandedLanes| -> io::Result<Lanes> {
             let sockets = lanes.sockets.iter();
             let adopted = sockets.map(|fd| Ok(Arc::new(Socket::from(sys::adopt(*fd)?))));
@@ -148,11 +156,23 @@ impl Listeners {
             addresses: used.into_iter().map(adopted).collect::<io::Result<_>>()?,
             unused: unused.into_iter().map(adopted).collect::<io::Result<_>>()?,
             slots,
+            unix: UnixSockets::adopt(unix)?,
         })
+    }
+
+    /// The same with the unix sockets of `project`, those of them kept that there are.
+    pub(crate) fn with_unix(mut self, project: &Project) -> Result<Listeners, BindError> {
+        self.unix = self.unix.successors(project)?;
+        Ok(self)
+    }
+
+    pub(crate) fn unix(&self) -> &UnixSockets {
+        &self.unix
     }
 
     /// Lets connections come to every socket.
     pub(crate) fn open(&self) -> Result<(), BindError> {
+        self.unix.open()?;
         for lanes in &self.addresses {
             for socket in &lanes.sockets {
                 // On one that listens already this changes nothing.
@@ -300,10 +320,19 @@ fn port(socket: &Socket) -> io::Result<u16> {
     Ok(address.as_socket().map_or(0, |address| address.port()))
 }
 
+/// What is listened on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An address, as in project.toml.
+    Address(SocketAddr),
+    /// A unix socket.
+    Path(PathBuf),
+}
+
 /// Why an address cannot be listened on.
 #[derive(Debug)]
 pub struct BindError {
-    address: SocketAddr,
+    place: Place,
     source: io::Error,
     owner: Option<Owner>,
 }
@@ -317,20 +346,32 @@ impl BindError {
             None
         };
         BindError {
-            address,
+            place: Place::Address(address),
             source,
             owner,
         }
     }
 
+    /// Of a unix socket.
+    pub(crate) fn of_path(path: &Path, source: io::Error) -> BindError {
+        BindError {
+            place: Place::Path(path.to_owned()),
+            source,
+            owner: None,
+        }
+    }
+
     /// Which, as in project.toml.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// What to do.
     pub fn hint(&self) -> Option<String> {
-        let port = self.address.port();
+        let port = match &self.place {
+            Place::Address(address) => address.port(),
+            Place::Path(path) => return self.hint_at(path),
+        };
         match self.source.kind() {
             io::ErrorKind::AddrInUse => Some(match &self.owner {
                 Some(owner) => format!("stop it (`kill {}`) or choose another port", owner.pid),
@@ -350,9 +391,42 @@ impl BindError {
     }
 }
 
+impl BindError {
+    fn hint_at(&self, path: &Path) -> Option<String> {
+        let folder = path.parent().unwrap_or(path).display();
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => Some(format!(
+                "`ss -lxp src {}` as root shows which one; or choose another path",
+                path.display()
+            )),
+            io::ErrorKind::AlreadyExists => Some("remove it, or choose another path".to_owned()),
+            io::ErrorKind::NotFound => Some(format!(
+                "create `{folder}`, or let systemd do so: `RuntimeDirectory=`"
+            )),
+            io::ErrorKind::PermissionDenied => Some(format!(
+                "who starts the server, or `server.user` where the folder is that user's, must be allowed to write to `{folder}`"
+            )),
+            _ => None,
+        }
+    }
+
+    fn about(&self, path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on `unix:{}`: ", path.display())?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => f.write_str("another process answers there"),
+            io::ErrorKind::AlreadyExists => f.write_str("there is a file that is no socket"),
+            io::ErrorKind::NotFound => f.write_str("its folder does not exist"),
+            _ => write!(f, "{}", self.source),
+        }
+    }
+}
+
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.address;
+        let address = match &self.place {
+            Place::Address(address) => *address,
+            Place::Path(path) => return self.about(path, f),
+        };
         match self.source.kind() {
             io::ErrorKind::AddrInUse => match &self.owner {
                 Some(owner) => write!(

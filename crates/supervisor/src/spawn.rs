@@ -133,6 +133,8 @@ impl Launcher {
         };
         let mut keep: Vec<RawFd> = own.iter().map(|listener| listener.fd).collect();
         keep.extend(others.iter().map(|other| other.listener.fd));
+        let unix = listeners.unix().told();
+        keep.extend(unix.iter().map(|unix| unix.fd));
         let counts = control.and_then(|_| shared::fd());
         keep.extend(counts);
         let mut command = Command::new(&self.python);
@@ -149,6 +151,7 @@ impl Launcher {
             tickets: self.current_tickets(),
             listeners: own,
             others,
+            unix,
             access_logs: pipes.access(),
             log: pipes.log(),
             control,

@@ -89,7 +89,7 @@ pub(crate) async fn resume(
     if let Some(fd) = handed.shared {
         shared::adopt(fd)?;
     }
-    let listeners = Listeners::adopt(&handed.lanes, handed.spread)?;
+    let listeners = Listeners::adopt((&handed.lanes, &handed.unix), handed.spread)?;
     let generation = match &handed.returned {
         Some(_) => come_back(&handed, listeners.clone(), library),
         None => match take_over(&handed, loaded, &listeners, library, &signals).await {

@@ -92,6 +92,7 @@ impl Covers {
             .ok()?;
         let grace = self.grace;
         let (stop, stopped) = oneshot::channel();
+        // Every worker accepts from the unix sockets anyway.
         let serving = tokio::spawn(async move {
             let stopped = async {
                 // The sender is dropped with the worker.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use appliance_bridge::Pool;
-use appliance_front::{Front, Tickets};
+use appliance_front::{Front, Listeners, Tickets};
 use appliance_project::Project;
 use appliance_project::wire::FromWorker;
 use pyo3::prelude::*;
@@ -84,6 +84,7 @@ fn start_and_serve(
         tickets,
         listeners,
         others,
+        unix,
         figures,
         counts,
         ..
@@ -163,6 +164,10 @@ fn start_and_serve(
                     let idle = orders.stop(&mut covers).await;
                     asked_at = Instant::now();
                     idle
+                };
+                let listeners = Listeners {
+                    addresses: listeners,
+                    unix,
                 };
                 let left = appliance_front::serve(Arc::clone(&front), listeners, stop, grace).await;
                 let left = left? + covers.left().await;

@@ -4,7 +4,8 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 
 use appliance_project::Project;
 use appliance_project::model::LogTarget;
@@ -19,6 +20,7 @@ pub(crate) struct Assignment {
     pub(crate) listeners: Vec<(SocketAddr, TcpListener)>,
     /// Those of other slots, with the slot.
     pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
+    pub(crate) unix: Vec<(PathBuf, UnixListener)>,
     /// For lines of access logs.
     pub(crate) access_logs: Vec<(LogTarget, OwnedFd)>,
     /// For its lines of the log.
@@ -48,6 +50,11 @@ impl Assignment {
                     let listener = TcpListener::from(adopt(other.listener.fd));
                     (other.slot, other.listener.address, listener)
                 })
+                .collect(),
+            unix: spec
+                .unix
+                .into_iter()
+                .map(|unix| (unix.path, UnixListener::from(adopt(unix.fd))))
                 .collect(),
             access_logs: spec
                 .access_logs

@@ -33,7 +33,7 @@ impl Reader<'_, '_> {
         let addresses = match address(directive.arg(), dual) {
             Address::Written(addresses) => addresses,
             Address::Unix => {
-                let text = "sites listen on addresses with a port";
+                let text = "add it to `site.listen` by hand: `server.socket_mode` says who may connect, and `allow`, `deny` and `trusted_proxies` know its peers as `unix:`";
                 return self.row(place, Verdict::Missing, text);
             }
             Address::Other => {

@@ -49,14 +49,19 @@ impl Check<'_, '_> {
     }
 
     pub(super) fn umask(&mut self, table: &Table<'_>) -> Option<u32> {
-        let (found, entry) = self.reader.text(table, "umask")?;
+        self.mode(table, "umask")
+    }
+
+    /// Permissions, in octal.
+    pub(super) fn mode(&mut self, table: &Table<'_>, key: &'static str) -> Option<u32> {
+        let (found, entry) = self.reader.text(table, key)?;
         match umask(&found) {
             Some(mask) => Some(
                 self.reader
                     .accept(&entry, quoted(&format!("{mask:03o}")), mask),
             ),
             None => {
-                self.reader.fault_at(Fault::Umask { found }, &entry);
+                self.reader.fault_at(Fault::Mode { key, found }, &entry);
                 None
             }
         }

@@ -1,8 +1,11 @@
 //! `listen`: a port, or an address with one.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use crate::fault::AddressProblem;
+
+use super::paths::absolute;
 
 /// An address, and whether connections to it begin with TLS: `https://:443`.
 pub(super) fn parse(text: &str) -> Result<(SocketAddr, bool), AddressProblem> {
@@ -17,8 +20,24 @@ pub(super) fn parse(text: &str) -> Result<(SocketAddr, bool), AddressProblem> {
         Err(AddressProblem::NoPort) => Err(AddressProblem::NoPort),
         Err(AddressProblem::Name) => Err(AddressProblem::Name),
         Err(AddressProblem::Star) => Err(AddressProblem::Star),
+        Err(AddressProblem::Range) => Err(AddressProblem::Range),
         Err(_) => Err(AddressProblem::Form),
     }
+}
+
+/// The longest path of a unix socket (unix(7)), without the NUL behind it.
+const LONGEST_PATH: usize = 107;
+
+/// `unix:/path`; none for what is no unix socket.
+pub(super) fn unix(text: &str, folder: &Path) -> Option<Result<PathBuf, AddressProblem>> {
+    let path = text.strip_prefix("unix:")?;
+    let path = match path.ends_with(['/', ':']) || path.starts_with('@') || path.contains('\0') {
+        true => None,
+        false => Some(path).filter(|path| !path.is_empty()),
+    };
+    let path = path.map(|path| absolute(folder, path));
+    let path = path.filter(|path| path.as_os_str().len() <= LONGEST_PATH);
+    Some(path.ok_or(AddressProblem::UnixPath))
 }
 
 /// `8080` and `:8080` are every IPv4 address, as in nginx.
@@ -42,6 +61,7 @@ fn problem(text: &str) -> AddressProblem {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     match text.split_once(':') {
         _ if text.starts_with("unix:") || text.starts_with('/') => AddressProblem::Unix,
+        _ if is_range(text) => AddressProblem::Range,
         _ if text.contains(' ') && text.split(' ').any(|word| word == "ssl") => AddressProblem::Ssl,
         _ if text.contains(' ') => AddressProblem::Parameters,
         _ if bare.parse::<IpAddr>().is_ok() => AddressProblem::NoPort,
@@ -50,6 +70,13 @@ fn problem(text: &str) -> AddressProblem {
         None if looks_like_name(text) => AddressProblem::Name,
         _ => AddressProblem::Form,
     }
+}
+
+/// `8080-8090`, with or without an address.
+fn is_range(text: &str) -> bool {
+    let ports = text.rsplit(':').next().unwrap_or_default();
+    let range = ports.split_once('-');
+    range.is_some_and(|(first, last)| is_number(first) && is_number(last))
 }
 
 fn looks_like_name(text: &str) -> bool {
@@ -85,6 +112,26 @@ mod tests {
     }
 
     #[test]
+    fn unix_sockets_are_paths() {
+        let parse = |text: &str| unix(text, Path::new("/srv/shop"));
+        let is = |text: &str, path: &str| assert_eq!(parse(text), Some(Ok(path.into())), "{text}");
+        is("unix:/run/a.sock", "/run/a.sock");
+        is("unix:run/../a.sock", "/srv/shop/a.sock");
+        let long = format!("unix:/{}", "x".repeat(107));
+        for text in [
+            "unix:",
+            "unix:/",
+            "unix:/run/",
+            "unix:@a",
+            "unix:/a.sock:",
+            &long,
+        ] {
+            assert_eq!(parse(text), Some(Err(AddressProblem::UnixPath)), "{text}");
+        }
+        assert_eq!(parse("127.0.0.1:80"), None);
+    }
+
+    #[test]
     fn each_other_form_has_its_own_answer() {
         for (text, problem) in [
             ("127.0.0.1", AddressProblem::NoPort),
@@ -100,6 +147,10 @@ mod tests {
             ("https://:443/", AddressProblem::Form),
             ("unix:/run/a.sock", AddressProblem::Unix),
             ("/run/a.sock", AddressProblem::Unix),
+            ("8080-8090", AddressProblem::Range),
+            ("127.0.0.1:80-90", AddressProblem::Range),
+            ("https://:80-90", AddressProblem::Range),
+            ("a-b:80", AddressProblem::Name),
             ("65536", AddressProblem::Form),
             ("+80", AddressProblem::Form),
             ("-1", AddressProblem::Form),

@@ -37,6 +37,7 @@ impl Check<'_, '_> {
         let requests = self.bound(table, "requests_per_connection");
         let http2_streams = self.reader.count(table, "http2_streams");
         let trusted_proxies = self.trusted_proxies(table);
+        let socket_mode = self.mode(table, "socket_mode");
         let forwarded = self.reader.choice(table, "forwarded");
         Some(Server {
             master: master?,
@@ -58,6 +59,7 @@ impl Check<'_, '_> {
             requests_per_connection: requests?.map(|count| count as u64),
             http2_streams: u32::try_from(http2_streams??).ok()?,
             trusted_proxies: trusted_proxies?,
+            socket_mode: socket_mode?,
             forwarded: match forwarded? {
                 "forwarded" => Forwarded::Forwarded,
                 _ => Forwarded::XForwarded,

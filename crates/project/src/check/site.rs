@@ -17,15 +17,50 @@ use super::paths::absolute;
 use super::server::print_list;
 use super::tls::Around;
 
+/// What a site listens on.
+#[derive(Default)]
+struct Listen {
+    addresses: Vec<SocketAddr>,
+    /// Those of them that speak TLS.
+    https: Vec<SocketAddr>,
+    unix: Vec<PathBuf>,
+}
+
+impl Listen {
+    /// The address as it is shown; an error if it is there already.
+    fn add(&mut self, address: SocketAddr, is_https: bool) -> Result<String, String> {
+        if self.addresses.contains(&address) {
+            return Err(address.to_string());
+        }
+        self.addresses.push(address);
+        self.https.extend(is_https.then_some(address));
+        let scheme = if is_https { "https://" } else { "" };
+        Ok(format!("{scheme}{address}"))
+    }
+
+    fn add_unix(&mut self, path: PathBuf) -> Result<String, String> {
+        let shown = format!("unix:{}", path.display());
+        if self.unix.contains(&path) {
+            return Err(shown);
+        }
+        self.unix.push(path);
+        Ok(shown)
+    }
+}
+
 impl Check<'_, '_> {
     pub(super) fn site(&mut self, table: &Table<'_>, value: &Value) -> Option<Site> {
         let listen = self
             .required(table, value, "listen")
             .and_then(|entry| self.listen(&entry));
         let server_name = self.server_name(table);
-        let (listen, https) = match listen {
-            Some((listen, https)) => (Some(listen), https),
-            None => (None, Vec::new()),
+        let (listen, https, unix) = match listen {
+            Some(Listen {
+                addresses,
+                https,
+                unix,
+            }) => (Some(addresses), https, unix),
+            None => (None, Vec::new(), Vec::new()),
         };
         let tls = optional(table, "tls", || {
             let around = Around {
@@ -55,6 +90,7 @@ impl Check<'_, '_> {
         });
         Some(Site {
             listen: listen?,
+            unix,
             https,
             tls: tls?,
             server_name: server_name?,
@@ -99,8 +135,7 @@ impl Check<'_, '_> {
         }
     }
 
-    /// The addresses, and those of them that speak TLS.
-    fn listen(&mut self, entry: &Entry<'_>) -> Option<(Vec<SocketAddr>, Vec<SocketAddr>)> {
+    fn listen(&mut self, entry: &Entry<'_>) -> Option<Listen> {
         let entries = match entry.value {
             Value::Array(..) => self.reader.elements(entry),
             _ => vec![entry.clone()],
@@ -115,28 +150,33 @@ impl Check<'_, '_> {
             );
             return None;
         }
-        let (mut addresses, mut https) = (Vec::<SocketAddr>::new(), Vec::new());
+        let mut listen = Listen::default();
         let mut printed = Vec::new();
         let count = entries.len();
         for element in entries {
-            match self.address(entry, &element) {
-                Some((address, _)) if addresses.contains(&address) => {
+            let folder = self.folder.clone();
+            let text = element.value.as_str().unwrap_or_default();
+            let added = match address::unix(text, &folder) {
+                Some(Ok(path)) => listen.add_unix(path),
+                Some(Err(problem)) => {
+                    let found = text.to_owned();
                     self.reader
-                        .fault_at(Fault::AddressTwice { address }, &element);
+                        .fault_at(Fault::Address { found, problem }, &element);
+                    continue;
                 }
-                Some((address, is_https)) => {
-                    addresses.push(address);
-                    https.extend(is_https.then_some(address));
-                    let scheme = if is_https { "https://" } else { "" };
-                    printed.push(format!("{scheme}{address}"));
-                }
-                None => {}
+                None => match self.address(entry, &element) {
+                    Some((address, is_https)) => listen.add(address, is_https),
+                    None => continue,
+                },
+            };
+            match added {
+                Ok(shown) => printed.push(shown),
+                Err(address) => self
+                    .reader
+                    .fault_at(Fault::AddressTwice { address }, &element),
             }
         }
-        (addresses.len() == count).then(|| {
-            self.reader
-                .accept(entry, print_list(&printed), (addresses, https))
-        })
+        (printed.len() == count).then(|| self.reader.accept(entry, print_list(&printed), listen))
     }
 
     fn address(&mut self, list: &Entry<'_>, entry: &Entry<'_>) -> Option<(SocketAddr, bool)> {

@@ -2,6 +2,7 @@
 //! application.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use figment::value::Value;
 
@@ -23,9 +24,23 @@ impl Check<'_, '_> {
                 self.clash(&sites[..=i], *address, key("listen"));
                 for (other, earlier) in &sites[..i] {
                     if earlier.listen.contains(address) {
-                        self.same_protocol(site, (*other, earlier), *address, key("listen"));
-                        self.same_http2(site, (*other, earlier), *address, key("listen"));
-                        self.same_listener(site, (*other, earlier), *address, &key);
+                        self.same_https(site, (*other, earlier), *address, key("listen"));
+                        let element = key("listen").map(|listen| self.element(&listen, *address));
+                        let place = (address.to_string(), element);
+                        self.same_protocol(site, (*other, earlier), &place);
+                        self.same_http2(site, (*other, earlier), &place);
+                        self.same_listener(site, (*other, earlier), &place, &key);
+                    }
+                }
+            }
+            for path in &site.unix {
+                for (other, earlier) in &sites[..i] {
+                    if earlier.unix.contains(path) {
+                        let element = key("listen").map(|listen| self.unix_element(&listen, path));
+                        let place = (format!("unix:{}", path.display()), element);
+                        self.same_protocol(site, (*other, earlier), &place);
+                        self.same_http2(site, (*other, earlier), &place);
+                        self.same_listener(site, (*other, earlier), &place, &key);
                     }
                 }
             }
@@ -67,18 +82,30 @@ impl Check<'_, '_> {
             .unwrap_or_else(|| listen.clone())
     }
 
+    /// The same for a unix socket.
+    fn unix_element<'d>(&self, listen: &Entry<'d>, path: &Path) -> Entry<'d> {
+        let says = |entry: &Entry<'_>| {
+            let text = entry.value.as_str().unwrap_or_default();
+            super::address::unix(text, &self.folder)
+                .is_some_and(|found| found.as_deref() == Ok(path))
+        };
+        let mut elements = self.reader.elements(listen).into_iter();
+        elements.find(says).unwrap_or_else(|| listen.clone())
+    }
+
+    /// `place` is the address, and where it stands.
     fn same_listener<'d>(
         &mut self,
         site: &Site,
         (other, earlier): (usize, &Site),
-        address: SocketAddr,
+        (address, element): &(String, Option<Entry<'d>>),
         key: &impl Fn(&str) -> Option<Entry<'d>>,
     ) {
         let both_unnamed = site.server_name.is_empty() && earlier.server_name.is_empty();
-        if let (true, Some(listen)) = (both_unnamed, key("listen")) {
-            let entry = self.element(&listen, address);
+        if let (true, Some(entry)) = (both_unnamed, element) {
+            let address = address.clone();
             self.reader
-                .fault_at(Fault::TwoUnnamed { address, other }, &entry);
+                .fault_at(Fault::TwoUnnamed { address, other }, entry);
         }
         let is_any = |site: &Site| site.default || site.server_name.is_empty();
         let by_default = site.default || earlier.default;
@@ -88,7 +115,7 @@ impl Check<'_, '_> {
         ) {
             let both = site.default && earlier.default;
             let fault = Fault::TwoDefaults {
-                address,
+                address: address.clone(),
                 other,
                 both,
             };
@@ -108,7 +135,7 @@ impl Check<'_, '_> {
                 self.reader.fault_at(
                     Fault::SameName {
                         name,
-                        address,
+                        address: address.clone(),
                         other,
                     },
                     &entry,
@@ -118,7 +145,7 @@ impl Check<'_, '_> {
     }
 
     /// Whether TLS and the PROXY protocol are spoken is settled before a site is known.
-    fn same_protocol(
+    fn same_https(
         &mut self,
         site: &Site,
         (other, earlier): (usize, &Site),
@@ -135,15 +162,22 @@ impl Check<'_, '_> {
             let entry = self.element(listen, address);
             self.reader.fault_at(Fault::Tls(fault), &entry);
         }
+    }
+
+    fn same_protocol(
+        &mut self,
+        site: &Site,
+        (other, earlier): (usize, &Site),
+        (address, element): &(String, Option<Entry<'_>>),
+    ) {
         let here = site.proxy_protocol;
-        if let (true, Some(listen)) = (here != earlier.proxy_protocol, listen) {
+        if let (true, Some(entry)) = (here != earlier.proxy_protocol, element) {
             let fault = Fault::ProxyProtocolDiffers {
-                address,
+                address: address.clone(),
                 here,
                 other,
             };
-            let entry = self.element(&listen, address);
-            self.reader.fault_at(fault, &entry);
+            self.reader.fault_at(fault, entry);
         }
     }
 
@@ -152,19 +186,17 @@ impl Check<'_, '_> {
         &mut self,
         site: &Site,
         (other, earlier): (usize, &Site),
-        address: SocketAddr,
-        listen: Option<Entry<'_>>,
+        (address, element): &(String, Option<Entry<'_>>),
     ) {
         let (here, there) = (site.http2, earlier.http2);
-        if let (true, Some(listen)) = (here != there, listen) {
+        if let (true, Some(entry)) = (here != there, element) {
             let fault = Fault::Http2Differs {
-                address,
+                address: address.clone(),
                 here: here.as_str(),
                 there: there.as_str(),
                 other,
             };
-            let entry = self.element(&listen, address);
-            self.reader.fault_at(fault, &entry);
+            self.reader.fault_at(fault, entry);
         }
     }
 

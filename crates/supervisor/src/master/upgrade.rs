@@ -228,6 +228,7 @@ impl Master {
             counted: self.counted.clone(),
             started: self.started,
             lanes: left.listeners.hand_over(),
+            unix: left.listeners.unix().hand_over(),
             spread: left.listeners.slots(),
             slots: slots.collect(),
             workers: workers.map(|(id, worker)| handed(*id, worker)).collect(),
