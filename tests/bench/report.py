@@ -56,7 +56,15 @@ def demo(figures):
         for one in figures.values()]
 
 
-TABLES = {"busy": busy, "idle": idle, "demo": demo}
+def features(figures):
+    plain = figures["off"]["cpu_us"] if figures else {}
+    return [["", *(part for label in plain for part in (label, "more than off"))]] + [
+        [one["label"], *(part for label, cpu_us in one["cpu_us"].items() for part in
+                         (number(cpu_us), f"{cpu_us - plain[label]:+.1f}"))]
+        for one in figures.values()]
+
+
+TABLES = {"busy": busy, "idle": idle, "demo": demo, "features": features}
 
 
 def targets(rows):

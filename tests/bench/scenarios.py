@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import features
 import footprint
 import idle
 import load
@@ -175,4 +176,6 @@ SCENARIOS = [
               {"pair": 4, "granian": 4, "bjoern": None, "appliance": 4}),
     footprint.Demo("demo", "the demo: memory at idle and time to start, 2 processes of 4 threads",
                    {"pair": 4, "appliance": 4}),
+    features.Features("features", "what a feature costs, CPU µs/request, 64 connections",
+                      {"appliance": 1}),
 ]
