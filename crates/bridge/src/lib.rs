@@ -27,6 +27,7 @@ mod post;
 mod queue;
 mod quota;
 mod response_head;
+mod rhythm;
 mod spool;
 mod stack;
 mod start_response;

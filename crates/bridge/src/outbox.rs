@@ -113,11 +113,12 @@ impl Outbox {
         .await;
     }
 
-    /// Sleeps on the front's thread until there is news that is not held back.
-    pub(crate) fn nap(&self, at_most: Duration) {
+    /// Sleeps on the front's thread until there is news that is not held back. Returns whether
+    /// there is any.
+    pub(crate) fn nap(&self, at_most: Duration) -> bool {
         let mut inner = lock(&self.inner);
         if !inner.news.is_empty() {
-            return;
+            return true;
         }
         inner.front = Front::Naps;
         let (mut inner, _) = self
@@ -125,6 +126,7 @@ impl Outbox {
             .wait_timeout_while(inner, at_most, |inner| inner.front == Front::Naps)
             .unwrap_or_else(PoisonError::into_inner);
         inner.front = Front::Runs;
+        !inner.news.is_empty()
     }
 
     /// The front's thread is about to sleep: what came in while it ran is delivered first.

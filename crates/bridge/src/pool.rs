@@ -5,7 +5,7 @@
 //! the queue is empty. A thread keeps its thread state, and its environ template, for life.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use crate::outbox::Outbox;
 use crate::post::Post;
 use crate::queue::{Duty, Queue, lock};
 use crate::quota::Quota;
+use crate::rhythm::Rhythm;
 use crate::spool::Spool;
 use crate::sys;
 use crate::watch::{AskReplacement, Limits, Watch};
@@ -32,16 +33,6 @@ use crate::watch::{AskReplacement, Limits, Watch};
 /// How far the pool's threads stand back behind the front's when both want a processor: a
 /// request for a small file then waits for no Python bytecode.
 const NICE: i32 = 5;
-
-/// With so many calls waiting, Python is what everybody waits for.
-const BUSY: usize = 4;
-/// Shortest nap: bursts of the quickest calls are over before, which ends it.
-const SHORTEST_NAP: Duration = Duration::from_micros(500);
-/// Longest nap: what a file may have to wait for that is asked for meanwhile.
-const LONGEST_NAP: Duration = Duration::from_millis(5);
-
-/// Times that the front may sleep without a nap after it has answered a request by itself.
-const STAYS_AWAKE: usize = 256;
 
 /// Turns of the front's connections after which a burst counts as over.
 const BURST_TURNS: usize = 64;
@@ -60,10 +51,7 @@ pub struct Pool {
     quota: Option<Arc<Quota>>,
     /// Turns since the front last slept.
     turns: AtomicUsize,
-    napped: AtomicBool,
-    /// How many more times the front must not nap.
-    stays_awake: AtomicUsize,
-    pace: Arc<Pace>,
+    rhythm: Arc<Rhythm>,
     /// The last traceback, where requests are made to warm up.
     raised: Option<Raised>,
 }
@@ -77,29 +65,6 @@ pub struct Left {
     pub busy: usize,
     /// Threads that did not come back from a request which was given up.
     pub lost: usize,
-}
-
-/// How long calls take, as a moving mean.
-#[derive(Default)]
-struct Pace(AtomicU64);
-
-impl Pace {
-    fn record(&self, took: Duration) {
-        let (mean, took) = (self.0.load(Ordering::Relaxed), took.as_nanos() as u64);
-        self.0.store(mean - mean / 8 + took / 8, Ordering::Relaxed);
-    }
-
-    /// How long the front may sleep while `waiting` calls wait: half of the time in which Python
-    /// serves them, so that it never runs out of them. None if it has too few, or takes so long
-    /// for each that wake-ups do not matter.
-    ///
-    /// Measured with 64 connections to a Django view of 0.3 ms: 538 us of CPU a request without
-    /// naps, 487 with 1 ms, 456 with 2, 383 with 4; and a lower median latency with each.
-    fn nap(&self, waiting: usize) -> Option<Duration> {
-        let call = Duration::from_nanos(self.0.load(Ordering::Relaxed));
-        let nap = call * u32::try_from(waiting).ok()? / 2;
-        (waiting >= BUSY && call * 2 < LONGEST_NAP).then(|| nap.clamp(SHORTEST_NAP, LONGEST_NAP))
-    }
 }
 
 impl Pool {
@@ -145,9 +110,7 @@ impl Pool {
             )),
             alive: Arc::default(),
             turns: AtomicUsize::default(),
-            napped: AtomicBool::default(),
-            stays_awake: AtomicUsize::default(),
-            pace: Arc::default(),
+            rhythm: Arc::new(Rhythm::new()),
             raised: (warm_up > 0).then(Arc::default),
         };
         let thread_class = py.import("threading")?.getattr("Thread")?;
@@ -178,9 +141,7 @@ impl Pool {
             spool: Arc::new(Spool::new(std::path::PathBuf::new(), 0)),
             alive: Arc::default(),
             turns: AtomicUsize::default(),
-            napped: AtomicBool::default(),
-            stays_awake: AtomicUsize::default(),
-            pace: Arc::default(),
+            rhythm: Arc::new(Rhythm::new()),
             raised: None,
         }
     }
@@ -193,18 +154,9 @@ impl Pool {
     /// To be called on the front's thread when it is about to sleep.
     pub fn front_parks(&self) {
         self.rouse();
-        let stays_awake = self.stays_awake.load(Ordering::Relaxed);
-        self.stays_awake
-            .store(stays_awake.saturating_sub(1), Ordering::Relaxed);
-        // After each nap the sockets are looked at once.
-        let napped = self.napped.load(Ordering::Relaxed);
-        let nap = match stays_awake == 0 && !napped {
-            true => self.pace.nap(self.queue.waiting()),
-            false => None,
-        };
-        self.napped.store(nap.is_some(), Ordering::Relaxed);
-        if let Some(at_most) = nap {
-            self.outbox.nap(at_most);
+        if let Some(at_most) = self.rhythm.nap(self.queue.waiting()) {
+            let has_news = self.outbox.nap(at_most);
+            self.rhythm.has_napped(has_news);
         }
         self.outbox.front_parks();
     }
@@ -257,7 +209,7 @@ impl Pool {
             posts: Arc::clone(&self.posts),
             queue: Arc::clone(&self.queue),
             outbox: Arc::clone(&self.outbox),
-            pace: Arc::clone(&self.pace),
+            rhythm: Arc::clone(&self.rhythm),
             applications: applications.clone(),
             timeout: settings.request_timeout,
             quota: self.quota.clone(),
@@ -288,7 +240,7 @@ struct PoolThread {
     posts: Arc<[Post]>,
     queue: Arc<Queue<Call>>,
     outbox: Arc<Outbox>,
-    pace: Arc<Pace>,
+    rhythm: Arc<Rhythm>,
     applications: Applications,
     timeout: Duration,
     quota: Option<Arc<Quota>>,
@@ -302,7 +254,7 @@ impl PoolThread {
         let PoolThread {
             queue,
             outbox,
-            pace,
+            rhythm,
             ..
         } = self;
         sys::yield_to_front(NICE);
@@ -312,16 +264,16 @@ impl PoolThread {
             let mut began = Instant::now();
             let mut holds = false;
             while let Some(call) = queue.next(place) {
-                let is_busy = pace.nap(queue.waiting()).is_some();
-                match (holds, is_busy) {
+                let may_hold = rhythm.holds(queue.waiting());
+                match (holds, may_hold) {
                     (false, true) => outbox.hold(),
                     (true, false) => outbox.release(),
                     _ => {}
                 }
-                holds = is_busy;
+                holds = may_hold;
                 self.run(py, call, began, builder);
                 let ended = Instant::now();
-                pace.record(ended - began);
+                rhythm.record(ended - began);
                 self.figures.application_time.record(ended - began);
                 began = ended;
             }
@@ -388,6 +340,7 @@ impl Gateway for Pool {
             timeout: request.timeout,
             came: request.came,
         };
+        self.rhythm.count();
         if self.queue.push(call).is_err() {
             exchange.fail(GatewayError::Busy);
         }
@@ -395,7 +348,7 @@ impl Gateway for Pool {
     }
 
     fn stay_awake(&self) {
-        self.stays_awake.store(STAYS_AWAKE, Ordering::Relaxed);
+        self.rhythm.stay_awake();
     }
 
     fn turn(&self) {
