@@ -13,6 +13,7 @@ mod command;
 mod convert;
 mod disk;
 mod draft;
+mod fate;
 mod fault;
 mod gunicorn;
 mod json;

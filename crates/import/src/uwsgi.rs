@@ -16,13 +16,14 @@ use appliance_project::Foreign;
 
 use crate::Import;
 use crate::convert::{Bare, flag};
+use crate::fate::Fate;
 use crate::fault::{Fault, Problem};
 use crate::nginx_address;
 use crate::read;
 use crate::report::Verdict;
 use crate::setting::Setting;
 
-use self::table::{Construct, Fate, fate};
+use self::table::{Construct, fate};
 
 /// Reads one file's options into the draft.
 pub(crate) fn import(import: &mut Import<'_>, number: usize, path: &Path) -> Result<(), Fault> {
@@ -65,7 +66,7 @@ fn one(import: &mut Import<'_>, setting: &Setting) {
     let place = setting.place;
     match fate(&setting.name) {
         Fate::Key(Foreign::Key { header, name, .. }) => key(import, setting, header, name),
-        Fate::Key(Foreign::Instead { text, .. }) | Fate::Missing(text) => {
+        Fate::Key(Foreign::Instead { text, .. }) | Fate::Missing(text) | Fate::Guard(text) => {
             import.row(place, Verdict::Missing, text);
         }
         Fate::Construct(construct) => self::construct(import, construct, setting),

@@ -7,12 +7,13 @@ use appliance_project::{Foreign, Kind, kind};
 use crate::Import;
 use crate::convert::{Bare, Unfit, convert};
 use crate::draft::{self, Line};
+use crate::fate::Fate;
 use crate::report::Verdict;
 use crate::source::Place;
 
 use super::backend::Backends;
 use super::scope::Scope;
-use super::table::{Construct, Fate, fate};
+use super::table::{Construct, fate};
 use super::tree::Directive;
 
 /// Where a directive stands.

@@ -5,6 +5,7 @@ use toml_edit::InlineTable;
 
 use crate::convert::Converted;
 use crate::draft::{Line, Route, Site, Table, plain};
+use crate::fate::Fate;
 use crate::report::Verdict;
 
 use super::answer::is_linear;
@@ -12,7 +13,7 @@ use super::backend::{Backend, split};
 use super::caching::{HASHED, is_cache_control, passes};
 use super::level::{Level, Reader};
 use super::scope::Scope;
-use super::table::{Construct, Fate, fate};
+use super::table::{Construct, fate};
 use super::tree::Directive;
 
 /// Fields that a route with `proxy` sends by itself.

@@ -3,12 +3,13 @@
 use appliance_project::kind;
 
 use crate::draft::{Route, Site, Table};
+use crate::fate::Fate;
 use crate::report::Verdict;
 
 use super::level::{Level, Reader};
 use super::location::inherit;
 use super::scope::Scope;
-use super::table::{Construct, Fate, fate};
+use super::table::{Construct, fate};
 use super::tree::Directive;
 
 impl Reader<'_, '_> {

@@ -2,29 +2,12 @@
 //!
 //! A name that the table of keys in `appliance-project` has as nginx's is carried over by that
 //! key's type, and needs no row. A row is for what takes more than that: a construct that is read
-//! by code of its own, or something that has no key. Where a row says that there is none and the
-//! table of keys has one after all, the latter is believed.
+//! by code of its own, or something that has no key.
 
-use appliance_project::{Foreign, Program, foreign};
+use appliance_project::Program;
 
-/// What becomes of a directive.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Fate {
-    /// A key says the same.
-    Key(Foreign),
-    /// Code of its own reads it.
-    Construct(Construct),
-    /// Replaced by a default.
-    Default(&'static str),
-    /// Not needed any more.
-    NotNeeded(&'static str),
-    /// Not supported, and what to do.
-    Missing(&'static str),
-    /// Not supported, and without it something would be open that was closed.
-    Guard(&'static str),
-    /// Nobody knows it.
-    Unknown,
-}
+use crate::fate::Fate::{self, Default, Guard, Missing, NotNeeded};
+use crate::fate::{Row, find};
 
 /// A directive that is more than a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,11 +50,9 @@ pub(crate) enum Construct {
 }
 
 use Construct::*;
-use Fate::{Default, Guard, Missing, NotNeeded};
-
 /// Names, and what becomes of them.
 #[rustfmt::skip]
-static ROWS: &[(&[&str], Fate)] = &[
+static ROWS: &[Row<Construct>] = &[
     // What is read by code of its own.
     (&["add_header"], Fate::Construct(AddHeader)),
     (&["alias"], Fate::Construct(Alias)),
@@ -170,38 +151,18 @@ static ROWS: &[(&[&str], Fate)] = &[
 ];
 
 /// What becomes of a directive of this name.
-pub(crate) fn fate(name: &str) -> Fate {
-    let row = ROWS.iter().find(|(names, _)| names.contains(&name));
-    let row = row.map(|(_, fate)| *fate);
-    let known = foreign(Program::Nginx, name);
-    match (row, known) {
-        (Some(fate @ (Fate::Construct(_) | Default(_) | NotNeeded(_))), _) => fate,
-        (_, Some(key @ Foreign::Key { .. })) => Fate::Key(key),
-        (Some(fate), _) => fate,
-        (
-            None,
-            Some(Foreign::Instead {
-                text,
-                missing: true,
-            }),
-        ) => Missing(text),
-        (None, Some(Foreign::Instead { text, .. })) => Default(text),
-        (None, None) => Fate::Unknown,
-    }
+pub(crate) fn fate(name: &str) -> Fate<Construct> {
+    find(ROWS, Program::Nginx, name)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+    use crate::fate::assert_one_row_each;
 
     #[test]
     fn a_name_has_one_row() {
-        let mut seen = BTreeSet::new();
-        for name in ROWS.iter().flat_map(|(names, _)| *names) {
-            assert!(seen.insert(name), "{name} stands twice");
-        }
+        assert_one_row_each(ROWS);
     }
 
     #[test]

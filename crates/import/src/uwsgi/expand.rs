@@ -210,7 +210,7 @@ fn without_conditions(import: &mut Import<'_>, raw: Vec<Setting>) -> Vec<Setting
 /// Whether the name is used as `%(name)` and is no option.
 fn is_own_name(setting: &Setting, all: &[Setting]) -> bool {
     let used = format!("%({})", setting.name);
-    super::table::fate(&setting.name) == super::table::Fate::Unknown
+    super::table::fate(&setting.name) == crate::fate::Fate::Unknown
         && !loads(&setting.name)
         && all.iter().any(|other| other.text().contains(&used))
 }

@@ -1,24 +1,10 @@
 //! What becomes of each of uWSGI's options: the one table of this source. As with nginx's, an
 //! option that the table of keys has is carried over by that key's type and needs no row.
 
-use appliance_project::{Foreign, Program, foreign};
+use appliance_project::Program;
 
-/// What becomes of an option.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Fate {
-    /// A key says the same.
-    Key(Foreign),
-    /// Code of its own reads it.
-    Construct(Construct),
-    /// Replaced by a default.
-    Default(&'static str),
-    /// Not needed any more.
-    NotNeeded(&'static str),
-    /// Not supported, and what to do.
-    Missing(&'static str),
-    /// Nobody knows it.
-    Unknown,
-}
+use crate::fate::Fate::{self, Default, Missing, NotNeeded};
+use crate::fate::{Row, find};
 
 /// An option that is more than a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +26,9 @@ pub(crate) enum Construct {
 }
 
 use Construct::*;
-use Fate::{Default, Missing, NotNeeded};
-
 /// Names, and what becomes of them.
 #[rustfmt::skip]
-static ROWS: &[(&[&str], Fate)] = &[
+static ROWS: &[Row<Construct>] = &[
     // What is read by code of its own.
     (&["callable"], Fate::Construct(Callable)),
     (&["chdir", "chdir2"], Fate::Construct(Chdir)),
@@ -66,6 +50,8 @@ static ROWS: &[(&[&str], Fate)] = &[
     (&["enable-threads"], Default("Python has its threads; `python.threads` says how many take requests")),
     (&["master-fifo", "fifo0"], NotNeeded("`appliance reload` and `appliance stop` find the server by its project file")),
     (&["chown-socket", "abstract-socket"], NotNeeded("there is no socket between front and application")),
+    // It was nginx that had to reach it: no site listens there.
+    (&["chmod-socket"], Default("there is no socket between front and application")),
     (&["vacuum", "delete-pidfile"], Default("sockets and pidfile are always cleared away")),
     (&["listen"], Default("connections wait in the kernel's queue, `net.core.somaxconn` long")),
     (&["disable-logging", "disable-log"], Default("requests are not logged unless that is asked for")),
@@ -161,42 +147,19 @@ pub(crate) static FLAGS: &[&str] = &[
 ];
 
 /// What becomes of an option of this name.
-pub(crate) fn fate(name: &str) -> Fate {
+pub(crate) fn fate(name: &str) -> Fate<Construct> {
     // uWSGI's names have hyphens; underscores are a slip that it lets pass without effect.
-    let name = name.replace('_', "-");
-    let row = ROWS
-        .iter()
-        .find(|(names, _)| names.contains(&name.as_str()));
-    let row = row.map(|(_, fate)| *fate);
-    let known = foreign(Program::Uwsgi, &name);
-    match (row, known) {
-        (Some(fate @ (Fate::Construct(_) | Default(_) | NotNeeded(_))), _) => fate,
-        (_, Some(key @ Foreign::Key { .. })) => Fate::Key(key),
-        (Some(fate), _) => fate,
-        (
-            None,
-            Some(Foreign::Instead {
-                text,
-                missing: true,
-            }),
-        ) => Missing(text),
-        (None, Some(Foreign::Instead { text, .. })) => Default(text),
-        (None, None) => Fate::Unknown,
-    }
+    find(ROWS, Program::Uwsgi, &name.replace('_', "-"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+    use crate::fate::assert_one_row_each;
 
     #[test]
     fn a_name_has_one_row() {
-        let mut seen = BTreeSet::new();
-        for name in ROWS.iter().flat_map(|(names, _)| *names) {
-            assert!(seen.insert(name), "{name} stands twice");
-        }
+        assert_one_row_each(ROWS);
     }
 
     #[test]
