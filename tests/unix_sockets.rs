@@ -9,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -148,15 +148,21 @@ fn the_socket_outlives_reloads_upgrades_and_workers() {
     let path = socket(&site);
     let inode = || fs::metadata(&path).unwrap().ino();
     let first = inode();
-    let over = Arc::new(AtomicBool::new(false));
+    let (over, lost) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
     let load = std::thread::spawn({
-        let (path, over) = (path.clone(), Arc::clone(&over));
+        let (path, over, lost) = (path.clone(), Arc::clone(&over), Arc::clone(&lost));
         move || {
             let mut answered = 0;
             while !over.load(Ordering::Relaxed) {
                 let mut connection = Connection::open_unix(&path);
-                connection.send("GET /x HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
-                assert_eq!(connection.response().status, 200);
+                connection.try_send("GET /x HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+                match connection.try_response() {
+                    Some(response) => assert_eq!(response.status, 200),
+                    None => _ = lost.fetch_add(1, Ordering::Relaxed),
+                }
                 answered += 1;
             }
             answered
@@ -164,6 +170,7 @@ fn the_socket_outlives_reloads_upgrades_and_workers() {
     });
     site.signal(libc::SIGHUP);
     site.wait_for_log("reloaded generation=2 ");
+    assert_eq!(lost.load(Ordering::Relaxed), 0);
     site.signal_worker(site.workers()[0], libc::SIGKILL);
     eventually("two workers", || (site.workers().len() == 2).then_some(()));
     let mut upgrade = site.project.command("upgrade");
@@ -173,6 +180,11 @@ fn the_socket_outlives_reloads_upgrades_and_workers() {
     over.store(true, Ordering::Relaxed);
     let answered = load.join().unwrap();
     assert!(answered > 20, "{answered}");
+    let lost = lost.load(Ordering::Relaxed);
+    assert!(
+        lost <= 1,
+        "{lost} lost, where one died with its worker at most"
+    );
     assert_eq!(inode(), first, "the same socket all the time");
 
     // A reload without it takes it away.

@@ -44,7 +44,7 @@ fn strings(py: Python<'_>, head: &Head, body: Bytes) -> PyResult<Vec<(String, St
             none => none.insert(new_builder(py)?),
         };
         let request = (head, &RequestId::Number(7));
-        builder.build(py, request, RequestBody::Memory(body), origin)
+        builder.build(py, request, None, RequestBody::Memory(body), origin)
     })?;
     let mut strings = Vec::new();
     for (key, value) in environ {
