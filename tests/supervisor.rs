@@ -418,7 +418,7 @@ fn where_memory_may_not_be_executed_the_library_lies_in_a_file_without_a_name() 
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", site.workers()[0])).unwrap();
     let from = maps
         .lines()
-        .find(|line| line.contains("appliance_worker") && !line.contains("_counts"))
+        .find(|line| line.contains("appliance_worker") && line.contains(" r-xp "))
         .unwrap();
     assert!(from.contains(temporary.to_str().unwrap()), "{from}");
     assert!(from.ends_with("/appliance_worker.so (deleted)"), "{from}");
