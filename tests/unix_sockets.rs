@@ -170,9 +170,11 @@ fn the_socket_outlives_reloads_upgrades_and_workers() {
     });
     site.signal(libc::SIGHUP);
     site.wait_for_log("reloaded generation=2 ");
+    let two_workers = || (site.workers().len() == 2).then_some(());
+    eventually("the old workers gone", two_workers);
     assert_eq!(lost.load(Ordering::Relaxed), 0);
     site.signal_worker(site.workers()[0], libc::SIGKILL);
-    eventually("two workers", || (site.workers().len() == 2).then_some(()));
+    eventually("two workers", two_workers);
     let mut upgrade = site.project.command("upgrade");
     upgrade.arg("--binary").arg(env!("CARGO_BIN_EXE_appliance"));
     let done = Finished::of(upgrade);
