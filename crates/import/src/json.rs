@@ -192,7 +192,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `\uXXXX`, in pairs beyond the first plane; U+FFFD for what is none.
+    /// `\u` and four digits, in pairs beyond the first plane; U+FFFD for what is none.
     fn escape(&mut self) -> char {
         let mut units = vec![self.four_digits()];
         if (0xd800..0xdc00).contains(&units[0]) && self.text[self.at..].starts_with("\\u") {
