@@ -371,7 +371,7 @@ pub fn is_running(pid: i32) -> bool {
 }
 
 /// By `kill`: tests have no need of unsafe code.
-fn send_signal(pid: i32, signal: i32) {
+pub(super) fn send_signal(pid: i32, signal: i32) {
     let status = Command::new("kill")
         .args([format!("-{signal}"), pid.to_string()])
         .status()

@@ -15,6 +15,7 @@ mod appliance;
 mod http;
 pub mod http2;
 mod load;
+mod nginx;
 mod project;
 
 #[allow(unused_imports, reason = "as above")]
@@ -22,5 +23,6 @@ pub use self::{
     appliance::{Appliance, Finished, children, eventually, is_running},
     http::{Connection, Response},
     load::{Counted, Load, Question},
+    nginx::{ARTICLE, Nginx},
     project::{Project, test_interpreter, test_virtualenv},
 };

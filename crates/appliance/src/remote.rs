@@ -97,7 +97,7 @@ fn draw(status: &appliance_supervisor::Status, out: &mut String) -> std::fmt::Re
         writeln!(out, "  maintenance: every request gets a 503")?;
     }
     for address in &status.addresses {
-        let scheme = summary::scheme(&status.https, address);
+        let scheme = summary::scheme((&status.https, &status.uwsgi), address);
         writeln!(out, "  {scheme}://{address}")?;
     }
     writeln!(out, "  {}, appliance {}\n", status.python, status.version)?;

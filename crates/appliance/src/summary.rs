@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use appliance_project::model::{Files, Pattern, Piece, Route, Site, Target, Template};
@@ -21,11 +20,11 @@ pub(crate) fn show(started: &Started<'_>) {
         return;
     }
     for address in &started.addresses {
-        let scheme = scheme(&started.https, address);
+        let scheme = scheme((&started.https, &started.uwsgi), address);
         tracing::info!("listening on {scheme}://{address}");
     }
     for path in unix(started) {
-        tracing::info!("listening on unix:{}", path.display());
+        tracing::info!("listening on {path}");
     }
     if started.python.is_some() {
         tracing::info!("ready in {} ms", started.after.as_millis());
@@ -33,9 +32,17 @@ pub(crate) fn show(started: &Started<'_>) {
 }
 
 /// Each once.
-fn unix<'a>(started: &'a Started<'_>) -> BTreeSet<&'a PathBuf> {
+fn unix(started: &Started<'_>) -> BTreeSet<String> {
     let sites = started.project.sites.iter();
-    sites.flat_map(|site| &site.unix).collect()
+    let sockets = sites.flat_map(|site| site.unix.iter().map(move |path| (site, path)));
+    let shown = sockets.map(|(site, path)| {
+        let scheme = match site.uwsgi.unix.contains(path) {
+            true => "uwsgi://",
+            false => "",
+        };
+        format!("{scheme}unix:{}", path.display())
+    });
+    shown.collect()
 }
 
 fn picture(started: &Started<'_>) -> String {
@@ -51,11 +58,11 @@ fn draw(started: &Started<'_>, out: &mut String) -> std::fmt::Result {
         "\n  {NAME}appliance{NAME:#} {version}  {DIM}ready in {after} ms{DIM:#}\n"
     )?;
     for address in &started.addresses {
-        let scheme = scheme(&started.https, address);
+        let scheme = scheme((&started.https, &started.uwsgi), address);
         writeln!(out, "  {URL}{scheme}://{}{URL:#}", visitable(*address))?;
     }
     for path in unix(started) {
-        writeln!(out, "  {URL}unix:{}{URL:#}", path.display())?;
+        writeln!(out, "  {URL}{path}{URL:#}")?;
     }
     for site in &started.project.sites {
         draw_site(site, started, out)?;
@@ -196,10 +203,14 @@ fn shown_folder(files: &Files, started: &Started<'_>) -> String {
 }
 
 /// What an address speaks.
-pub(crate) fn scheme(https: &[SocketAddr], address: &SocketAddr) -> &'static str {
-    match https.contains(address) {
-        true => "https",
-        false => "http",
+pub(crate) fn scheme(
+    (https, uwsgi): (&[SocketAddr], &[SocketAddr]),
+    address: &SocketAddr,
+) -> &'static str {
+    match (https.contains(address), uwsgi.contains(address)) {
+        (true, _) => "https",
+        (_, true) => "uwsgi",
+        (false, false) => "http",
     }
 }
 

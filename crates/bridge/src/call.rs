@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use appliance_gateway::{Callee, RequestBody, Tls};
+use appliance_message::uwsgi::Told;
 use pyo3::exceptions::PyBrokenPipeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -37,6 +38,8 @@ pub(crate) struct Call {
     pub(crate) user: Option<Box<str>>,
     /// The connection's TLS, if it is ours.
     pub(crate) tls: Option<Arc<Tls>>,
+    /// What a gateway in front of us says.
+    pub(crate) told: Option<Box<Told>>,
     /// Who is called, if not the project's application with the whole path.
     pub(crate) callee: Option<Box<Callee>>,
     /// How long it may take, if not as long as any.
@@ -74,6 +77,7 @@ impl Call {
             is_https: self.is_https,
             user: self.user.as_deref(),
             tls: self.tls.as_deref(),
+            told: self.told.as_deref(),
         };
         let callee = self.callee.as_deref();
         let mount = callee.and_then(|callee| callee.mount.as_ref());

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use appliance_gateway::{Mount, RequestBody, RequestId, Tls};
+use appliance_message::uwsgi::Told;
 use appliance_message::{Head, Name, Target};
 use http::{Method, Version};
 use pyo3::prelude::*;
@@ -33,6 +34,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) user: Option<&'a str>,
     /// The connection's TLS, if it is ours.
     pub(crate) tls: Option<&'a Tls>,
+    /// What a gateway in front of us says.
+    pub(crate) told: Option<&'a Told>,
 }
 
 /// Builds environs; one for each pool thread.
@@ -81,6 +84,7 @@ keys! {
     http_10 = "HTTP/1.0",
     http_11 = "HTTP/1.1",
     http_2 = "HTTP/2.0",
+    http_3 = "HTTP/3.0",
     get = "GET",
     post = "POST",
 }
@@ -147,6 +151,7 @@ impl EnvironBuilder {
         let protocol = match head.version {
             Version::HTTP_10 => &keys.http_10,
             Version::HTTP_2 => &keys.http_2,
+            Version::HTTP_3 => &keys.http_3,
             _ => &keys.http_11,
         };
         environ.set_item(&keys.server_protocol, protocol)?;
@@ -173,6 +178,9 @@ impl EnvironBuilder {
         self.set_addresses(py, &environ, origin)?;
         self.set_fields(py, &environ, head)?;
         self.set_body(py, &environ, head, body)?;
+        if let Some(told) = origin.told {
+            set_told(&environ, told, origin.user.is_some())?;
+        }
         Ok(environ)
     }
 
@@ -186,6 +194,7 @@ impl EnvironBuilder {
             is_https,
             user,
             tls,
+            ..
         }: Origin<'_>,
     ) -> PyResult<()> {
         let keys = &self.keys;
@@ -303,6 +312,18 @@ fn set_tls(environ: &Bound<'_, PyDict>, tls: &Tls) -> PyResult<()> {
     environ.set_item("SSL_CLIENT_I_DN", &client.issuer)?;
     environ.set_item("SSL_CLIENT_SERIAL", &client.serial)?;
     environ.set_item("SSL_CLIENT_CERT", &client.pem)
+}
+
+/// A gateway's own variables, `SERVER_NAME` among them: none is a field, a key of Python's own, or one
+/// that the request decides. Who has given the password that a route of ours asks for is not for
+/// it to say.
+fn set_told(environ: &Bound<'_, PyDict>, told: &Told, knows_user: bool) -> PyResult<()> {
+    for (name, value) in &told.variables {
+        if !(knows_user && matches!(&**name, "REMOTE_USER" | "AUTH_TYPE")) {
+            environ.set_item(&**name, latin1(environ.py(), value))?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds a field that may be there already: several make one list (RFC 9110 §5.3), cookies one

@@ -37,6 +37,7 @@ fn strings(py: Python<'_>, head: &Head, body: Bytes) -> PyResult<Vec<(String, St
         is_https: false,
         user: None,
         tls: None,
+        told: None,
     };
     let environ = BUILDER.with_borrow_mut(|builder| {
         let builder = match builder {

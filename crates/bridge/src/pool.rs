@@ -336,6 +336,7 @@ impl Gateway for Pool {
             is_https: request.is_https,
             user: request.user,
             tls: request.tls,
+            told: request.told,
             callee: request.callee,
             timeout: request.timeout,
             came: request.came,

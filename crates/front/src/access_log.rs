@@ -138,7 +138,9 @@ impl Entry {
     }
 
     pub(crate) fn note_user(&mut self, user: Option<&str>) {
-        self.user = user.map(str::to_owned);
+        if let Some(user) = user {
+            self.user = Some(user.to_owned());
+        }
     }
 
     /// Writes the line, if it is wanted.
@@ -244,6 +246,7 @@ fn protocol(head: &Head) -> &'static [u8] {
     match head.version {
         Version::HTTP_10 => b"HTTP/1.0",
         Version::HTTP_2 => b"HTTP/2.0",
+        Version::HTTP_3 => b"HTTP/3.0",
         _ => b"HTTP/1.1",
     }
 }

@@ -11,6 +11,7 @@
 
 mod pass_on;
 mod tunnel;
+mod uwsgi;
 
 use std::future::poll_fn;
 use std::io;
@@ -21,6 +22,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use appliance_gateway::{Answering, Gateway, Incomplete, News, Reply, RequestBody, Timing};
+use appliance_message::uwsgi::Told;
 use appliance_message::{Fields, Framing, Head, Name, Refusal, ResponseHead, list};
 use appliance_project::model::Http2;
 use bytes::Bytes;
@@ -69,6 +71,7 @@ pub(crate) async fn serve<G: Gateway>(
         front: Arc::clone(&front),
         sites,
         origin,
+        told: None,
         status: Arc::clone(status),
         account: None,
     };
@@ -89,6 +92,8 @@ struct Connection<G> {
     front: Arc<Front<G>>,
     sites: Arc<Sites>,
     origin: Origin,
+    /// What a gateway says of the request, by the uwsgi protocol.
+    told: Option<Box<Told>>,
     status: Arc<Status>,
     /// Of the request that is being answered.
     account: Option<Account>,
@@ -105,6 +110,9 @@ enum After {
 
 impl<G: Gateway> Connection<G> {
     async fn serve(&mut self) {
+        if self.sites.is_uwsgi {
+            return Box::pin(self.uwsgi()).await;
+        }
         if self.sites.proxy_protocol && !self.meet_proxy().await {
             return;
         }
@@ -272,7 +280,7 @@ impl<G: Gateway> Connection<G> {
             }
         };
         let keeps_alive = !is_last && head.keeps_alive();
-        let mut manner = Manner::new(&head.method, head.version, keeps_alive);
+        let mut manner = Manner::new(&head.method, self.version(&head), keeps_alive);
         let Ok(expects) = expects_continue(&head) else {
             self.log(sites.default_site(), Some(&head), client);
             let refused = refuse(StatusCode::EXPECTATION_FAILED, &head);
@@ -336,8 +344,11 @@ impl<G: Gateway> Connection<G> {
     ) -> After {
         let from = (self.origin, client, self.socket.secured());
         let (front, sites) = (&self.front, &self.sites);
-        let (request, mut asked) =
+        let (mut request, mut asked) =
             request::for_application(front, sites, site, from, received, call, manner.visit);
+        if self.told.is_some() {
+            self.tell(&mut request);
+        }
         if let Some(entry) = self.entry() {
             entry.id = Some(asked.id.clone());
         }
@@ -349,6 +360,8 @@ impl<G: Gateway> Connection<G> {
             });
             match news.await {
                 None => return After::Close,
+                // A gateway's reader of answers knows the last response only.
+                Some(Ok(News::Hints(_))) if self.sites.is_uwsgi => {}
                 Some(Ok(News::Hints(fields))) => {
                     if Box::pin(self.hint(&fields)).await.is_err() {
                         return After::Close;
@@ -475,6 +488,9 @@ impl<G: Gateway> Connection<G> {
         if let Some(account) = &mut self.account {
             account.is_of(site, &self.front, head, (client, self.origin.local));
         }
+        if self.told.is_some() {
+            self.log_told_user();
+        }
     }
 
     fn log_what_is_no_request(&mut self) {
@@ -504,6 +520,9 @@ impl<G: Gateway> Connection<G> {
 
     async fn refuse(&mut self, refusal: Refusal, is_head: bool) -> After {
         tracing::debug!(peer = %self.origin.peer, reason = refusal.reason, "a request was refused");
+        if self.socket.begins_with(uwsgi::PACKET) {
+            self.front.complaints.uwsgi_at_http(self.origin.local);
+        }
         let page = error_page(refusal.status, Form::Line);
         self.last_words(page, Manner::of_refusal(is_head)).await
     }

@@ -4,7 +4,8 @@
 //! The steps of a request:
 //!
 //! 1. [`connection`]: bytes become a request ([`socket`], `appliance-message`), where they are
-//!    sealed by [`tls`]; a panic below costs that request a 500. In [`http2`], each stream does.
+//!    sealed by [`tls`]; a panic below costs that request a 500. In [`http2`], each stream does. A
+//!    gateway's [`uwsgi`] packet does, too.
 //! 2. [`request_path`]: the path is normalised for matching; a malformed one is a 400.
 //! 3. [`site`]: the listener and the Host field name the site. Behind trusted proxies, these say
 //!    which host was asked for, and by whom ([`proxies`], [`proxy_protocol`]).
@@ -52,6 +53,7 @@ mod template;
 #[cfg(test)]
 mod test_request;
 mod tls;
+mod uwsgi;
 mod warm_up;
 
 pub use response::{Body, FilePart, Response};

@@ -117,6 +117,8 @@ pub(crate) struct Asked {
     pub(crate) id: RequestId,
     /// None where the application has nothing to hand over to.
     pending: Option<Box<Pending>>,
+    /// A gateway in front of us may be whom the application hands over to.
+    behind_gateway: bool,
 }
 
 /// The request as the application is to have it: without what only a trusted proxy may say, and
@@ -137,6 +139,7 @@ pub(crate) fn for_application<G>(
         part,
         id: id.clone(),
         pending: Pending::new(&head, site),
+        behind_gateway: sites.is_uwsgi,
     };
     let request = Request {
         id,
@@ -146,6 +149,7 @@ pub(crate) fn for_application<G>(
         local: origin.local,
         is_https: client.is_https,
         user: visit.and_then(|visit| visit.user.clone()),
+        told: None,
         tls: secured.map(|secured| Arc::clone(&secured.about)),
         callee: call.callee,
         timeout: call.timeout,
@@ -162,7 +166,7 @@ pub(crate) fn vet<G>(
     head: &mut Head,
 ) -> RequestId {
     let is_trusted = origin.is_trusted;
-    if !is_trusted && head.has(Name::XForwardedFor) && !sites.proxy_protocol {
+    if !is_trusted && head.has(Name::XForwardedFor) && !sites.names_clients() {
         front.stranger.report(origin.peer.ip());
     }
     head.remove(|name, spelled| may_vouch(name) && front.proxies.scrub(spelled, is_trusted));
@@ -187,7 +191,8 @@ pub(crate) async fn outcome<B>(
 where
     B: http_body::Body<Data = Bytes>,
 {
-    if reply.head.hands_over {
+    let is_gateways = asked.behind_gateway && asked.pending.is_none();
+    if reply.head.hands_over && !is_gateways {
         let pending = asked.pending.take();
         let handed = Box::pin(hand_off::answer(&mut reply.head, pending, asked.form)).await;
         if let Some(response) = handed {

@@ -23,6 +23,7 @@ use crate::respond::{Origin, Overload, Stranger};
 use crate::shortage::Shortage;
 use crate::site::{ListenAt, Sites};
 use crate::tls::{Tickets, TlsError};
+use crate::uwsgi::Complaints;
 
 /// Bytes of files that a worker keeps in memory.
 const FILE_CACHE_BYTES: usize = 64 << 20;
@@ -42,6 +43,7 @@ pub struct Front<G> {
     pub(crate) spool: PathBuf,
     pub(crate) overload: Overload,
     pub(crate) stranger: Stranger,
+    pub(crate) complaints: Complaints,
     shortage: Shortage,
     pub(crate) listeners: HashMap<ListenAt, Arc<Sites>>,
     ids: RequestIds,
@@ -80,6 +82,7 @@ impl<G: Gateway> Front<G> {
             spool: project.python.spool.clone(),
             overload: Overload::new(),
             stranger: Stranger::default(),
+            complaints: Complaints::default(),
             shortage: Shortage::default(),
             listeners: Sites::by_listener(&project.sites, &cache, tickets)?,
             ids: RequestIds::new(),
@@ -207,14 +210,15 @@ async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: T
                 let Some(local) = bound.or_else(|| tcp.local_addr().ok()) else {
                     continue;
                 };
-                // Behind a trusted proxy are many clients.
-                let counted = Some(peer.ip()).filter(|address| !front.proxies.trust(*address));
+                // Behind a trusted proxy or a gateway are many clients.
+                let is_trusted = front.proxies.trust(peer.ip());
+                let counted = Some(peer.ip()).filter(|_| !is_trusted && !sites.is_uwsgi);
                 // One that is too many is closed by being dropped.
                 if let Ok(member) = front.connections.join(counted, front.head_ticks) {
                     let origin = Origin {
                         peer,
                         local,
-                        is_trusted: counted.is_none(),
+                        is_trusted,
                         is_tls: false,
                     };
                     let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));

@@ -47,6 +47,8 @@ pub(crate) struct Sites {
     default: Arc<Site>,
     /// Whether connections begin with a header of the PROXY protocol.
     pub(crate) proxy_protocol: bool,
+    /// Whether gateways speak the uwsgi protocol there.
+    pub(crate) is_uwsgi: bool,
     /// Whether connections begin with TLS.
     pub(crate) is_tls: bool,
     /// Where HTTP/2 is spoken.
@@ -63,6 +65,13 @@ pub(crate) enum ListenAt {
 impl ListenAt {
     fn is_one_of(&self, addresses: &[SocketAddr]) -> bool {
         matches!(self, ListenAt::Address(address) if addresses.contains(address))
+    }
+
+    fn is_uwsgi(&self, uwsgi: &model::Uwsgi) -> bool {
+        match self {
+            ListenAt::Address(address) => uwsgi.addresses.contains(address),
+            ListenAt::Unix(path) => uwsgi.unix.contains(path),
+        }
     }
 }
 
@@ -100,12 +109,14 @@ impl Sites {
             let unix = written.unix.iter().cloned().map(ListenAt::Unix);
             for at in addresses.chain(unix) {
                 let is_tls = at.is_one_of(&written.https);
+                let is_uwsgi = at.is_uwsgi(&written.uwsgi);
                 let sites = listeners.entry(at).or_insert_with(|| Sites {
                     by_name: HashMap::new(),
                     by_end: HashMap::new(),
                     by_beginning: HashMap::new(),
                     default: Arc::clone(&site),
-                    proxy_protocol: written.proxy_protocol,
+                    proxy_protocol: written.proxy_protocol && !is_uwsgi,
+                    is_uwsgi,
                     is_tls,
                     http2: written.http2,
                 });
@@ -129,6 +140,11 @@ impl Sites {
         std::iter::once(&self.default)
             .chain(self.by_name.values())
             .chain(wild)
+    }
+
+    /// Whether each connection begins with who the client is.
+    pub(crate) fn names_clients(&self) -> bool {
+        self.proxy_protocol || self.is_uwsgi
     }
 
     /// Answers names nobody has.

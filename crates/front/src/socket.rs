@@ -2,6 +2,8 @@
 //!
 //! All connections of a worker read into one buffer, so that one that idles owns none.
 
+mod packet;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::future::poll_fn;
@@ -24,6 +26,8 @@ use crate::request_body::BodyError;
 use crate::sendfile::{send_more, sendfile};
 use crate::site::Sites;
 use crate::tls::{Hello, Secured, Step, Tls};
+
+pub(crate) use self::packet::NextPacket;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;

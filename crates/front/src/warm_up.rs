@@ -168,6 +168,7 @@ fn request<G>(front: &Front<G>, project: &Project, path: &str) -> Option<Request
         tls: None,
         timeout: None,
         user: None,
+        told: None,
         came: Instant::now(),
         id: front.next_id(),
     })

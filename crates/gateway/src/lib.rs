@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use appliance_message::uwsgi::Told;
 use appliance_message::{Fields, Head, ResponseHead};
 use bytes::Bytes;
 
@@ -66,6 +67,8 @@ pub struct Request {
     pub user: Option<Box<str>>,
     /// The connection's TLS, if it is ours.
     pub tls: Option<Arc<Tls>>,
+    /// What a gateway in front of us says of it, by the uwsgi protocol.
+    pub told: Option<Box<Told>>,
     /// Who is called, and how; none: the project's application, with the whole path.
     pub callee: Option<Box<Callee>>,
     /// How long the application may take; none: as long as any.

@@ -72,7 +72,7 @@ impl Head {
         if writer.bytes.len() > limits.bytes {
             return Err(TOO_MANY_BYTES);
         }
-        Ok(writer.head(parts.method, form, target))
+        Ok(writer.head(parts.method, Version::HTTP_2, form, target))
     }
 }
 
@@ -118,8 +118,9 @@ fn same_host(one: &[u8], other: &[u8]) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
+/// Writes a head down.
 #[derive(Default)]
-struct Writer {
+pub(crate) struct Writer {
     bytes: Vec<u8>,
     fields: Vec<Field>,
     present: u64,
@@ -127,14 +128,14 @@ struct Writer {
 }
 
 impl Writer {
-    fn add(&mut self, bytes: &[u8]) -> Span {
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Span {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(bytes);
         let end = self.bytes.len() as u32;
         Span { start, end }
     }
 
-    fn field(&mut self, known: Name, name: &[u8], value: &[u8]) {
+    pub(crate) fn field(&mut self, known: Name, name: &[u8], value: &[u8]) {
         let spelled = self.add(name);
         self.add(b": ");
         let value = self.add(value);
@@ -148,7 +149,7 @@ impl Writer {
         });
     }
 
-    fn head(self, method: Method, form: Target, target: Span) -> Head {
+    pub(crate) fn head(self, method: Method, version: Version, form: Target, target: Span) -> Head {
         let text = &self.bytes[target.start as usize..target.end as usize];
         let question = memchr::memchr(b'?', text).filter(|_| form == Target::Origin);
         let (path, query) = match question {
@@ -163,7 +164,7 @@ impl Writer {
         };
         Head {
             method,
-            version: Version::HTTP_2,
+            version,
             form,
             target,
             path,

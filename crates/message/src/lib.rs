@@ -13,6 +13,7 @@ mod head;
 mod name;
 mod parse;
 mod syntax;
+pub mod uwsgi;
 
 pub use assemble::Parts;
 pub use chunked::{Chunked, Piece};

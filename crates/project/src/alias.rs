@@ -38,7 +38,6 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (UWSGI, "cheaper", "the number of workers is fixed"),
     (UWSGI, "gevent", "requests run in threads, see `threads`"),
     (UWSGI, "async", "requests run in threads, see `threads`"),
-    (UWSGI, "uwsgi-socket", "there is no socket between front and application"),
     (UWSGI, "log-x-forwarded-for", "list the proxies in `trusted_proxies`, and the client's address is right everywhere"),
     (UWSGI, "strict", "unknown keys are always errors"),
     (NGINX, "upstream", "a route lists its servers: `\"/\" = { proxy = [\"http://a:3000\", \"http://b:3000\"] }`"),

@@ -2,12 +2,14 @@
 
 mod rule;
 mod tls;
+mod uwsgi;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use crate::fault::tls::TlsFault;
+pub(crate) use crate::fault::uwsgi::UwsgiFault;
 use crate::key_path::KeyPath;
 use crate::log_format::FormatProblem;
 use crate::network::{Network, NetworkProblem};
@@ -200,6 +202,8 @@ pub(crate) enum Fault {
     NobodyTrusted,
     /// Its certificate, key, or what is said of `https://` addresses.
     Tls(TlsFault),
+    /// What is said of `uwsgi://` addresses.
+    Uwsgi(UwsgiFault),
     /// A site without a route.
     NoRoutes { key: KeyPath },
 
@@ -325,6 +329,8 @@ pub(crate) enum AddressProblem {
     Unix,
     /// `unix:` with no path that a socket can have.
     UnixPath,
+    /// `uwsgi:` with something else than `//` and an address or a unix socket behind it.
+    Uwsgi,
     /// `8080-8090`.
     Range,
     /// nginx's `80 default_server`.

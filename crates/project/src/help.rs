@@ -72,6 +72,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::Network { found, problem, .. } => return network(found, *problem),
         Fault::Rule { problem, .. } => return problem.help(),
         Fault::Tls(fault) => return fault.help(),
+        Fault::Uwsgi(fault) => fault.help(),
         Fault::LogFormat { problem, .. } => return log_format(problem),
         Fault::LogTarget { problem, .. } => return log_target(problem),
         Fault::TrustsAll { .. } => "name the proxies' own addresses or networks".into(),
@@ -139,6 +140,9 @@ fn address(found: &str, problem: AddressProblem) -> Option<String> {
         AddressProblem::NoPort if found.starts_with("https://") => {
             format!("write \"{found}:443\"")
         }
+        AddressProblem::NoPort if found.starts_with("uwsgi://") => {
+            format!("write \"{found}:8080\"")
+        }
         AddressProblem::NoPort => format!("write \"{found}:80\""),
         AddressProblem::Name if found.starts_with("https://") => {
             "write an address, such as \"https://:443\"; names are for `server_name`".into()
@@ -147,6 +151,14 @@ fn address(found: &str, problem: AddressProblem) -> Option<String> {
         AddressProblem::Unix if found.starts_with('/') => format!("write \"unix:{found}\""),
         AddressProblem::Unix | AddressProblem::UnixPath => {
             "for example \"unix:/run/appliance/site.sock\"".into()
+        }
+        AddressProblem::Uwsgi => {
+            let rest = found.trim_start_matches("uwsgi:").trim_start_matches('/');
+            match found.contains("unix:") {
+                true => format!("write \"uwsgi://{rest}\""),
+                false if rest.contains('/') => format!("write \"uwsgi://unix:/{rest}\""),
+                false => "for example \"uwsgi://127.0.0.1:8080\" or \"uwsgi://unix:/run/shop/uwsgi.sock\"".into(),
+            }
         }
         AddressProblem::Range => "list the ports that are meant: `[8080, 8081]`".into(),
         AddressProblem::Parameters if found.ends_with(" proxy_protocol") => {

@@ -293,9 +293,9 @@ pub(crate) static SITE: Section = Section {
     header: "[[site]]",
     about: "What is served where. At least one.",
     keys: &[
-        key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, `\"unix:/run/shop/site.sock\"` (from `/` on, or below the file's folder; its peers have an empty `REMOTE_ADDR`, and are `unix:` in `trusted_proxies`, `allow` and `deny`; systemd cannot hand it over), or a list of them. `\"https://:443\"` and `\"https://[::]:443\"` speak TLS. Port 0 takes a free one.")
+        key("listen", Kind::Listen, Default::Required, "Addresses: a port (`8080`, every IPv4 address), `\"127.0.0.1:8080\"`, `\"[::]:80\"`, `\"unix:/run/shop/site.sock\"` (from `/` on, or below the file's folder; its peers have an empty `REMOTE_ADDR`, and are `unix:` in `trusted_proxies`, `allow` and `deny`; systemd cannot hand it over), or a list of them. `\"https://:443\"` and `\"https://[::]:443\"` speak TLS. At `\"uwsgi://127.0.0.1:8080\"` and `\"uwsgi://unix:/run/shop/uwsgi.sock\"` a gateway such as nginx with `uwsgi_pass` speaks the uwsgi protocol and says who the client is: one on this machine, or of `trusted_proxies` (docs/behind-nginx.md). Port 0 takes a free one.")
             .nginx(&["listen"])
-            .uwsgi(&["http", "http-socket", "socket"]),
+            .uwsgi(&["http", "http-socket", "socket", "uwsgi-socket"]),
         key("server_name", Kind::TextOrList, Default::Toml("[]"), "Host names, without port. None: any name. `\"*.example.com\"` is every name below it, `\".example.com\"` that one too, `\"www.*\"` every name that begins so. An exact name wins, then the longest end, then the longest beginning.")
             .nginx(&["server_name"]),
         key("default", Kind::Flag, Default::Toml("false"), "Whether this site of its addresses answers names nobody has. Else it is the one without names or, if all have some, the first in the file.")

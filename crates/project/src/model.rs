@@ -16,8 +16,10 @@ mod path_pattern;
 pub use answer::{Piece, Redirect, Respond, Template};
 pub use path_pattern::PathPattern;
 mod tls;
+mod uwsgi;
 
 pub use tls::{ClientCertificates, Hsts, HttpsRedirect, Tls, TlsVersion};
+pub use uwsgi::Uwsgi;
 
 /// A checked project: nothing in it can be out of range or missing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -392,6 +394,9 @@ pub struct Site {
     /// Those of `listen` that are written with `https://`: connections begin with TLS. The same
     /// for all sites of an address; none without `tls`.
     pub https: Vec<SocketAddr>,
+    /// Those of `listen` that are written with `uwsgi://`: gateways speak the uwsgi protocol there.
+    /// The same for all sites of an address.
+    pub uwsgi: Uwsgi,
     /// `server_name`: lower-case host names without port. Empty: any name. The first site of a
     /// listener also answers names nobody has.
     ///

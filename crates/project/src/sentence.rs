@@ -214,6 +214,7 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             )
         }
         Fault::Tls(fault) => write!(f, "{fault}"),
+        Fault::Uwsgi(fault) => write!(f, "{fault}"),
         Fault::Http2Differs {
             address,
             here,
@@ -415,6 +416,7 @@ fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::
             f,
             "`listen`: a unix socket is a path of at most 107 bytes, found `{found}`"
         ),
+        AddressProblem::Uwsgi => write!(f, "`listen`: `{found}` is no `uwsgi://` address"),
         AddressProblem::Range => write!(f, "`listen` takes no range of ports, found `{found}`"),
         AddressProblem::Parameters | AddressProblem::Ssl => {
             write!(f, "`listen` takes an address alone, found `{found}`")

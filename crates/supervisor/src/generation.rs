@@ -183,6 +183,15 @@ impl Generation {
             .addresses_where(|address| sites.iter().any(|site| site.https.contains(&address)))
     }
 
+    /// Where gateways speak the uwsgi protocol, likewise.
+    pub(crate) fn uwsgi(&self) -> Vec<SocketAddr> {
+        let sites = &self.project().sites;
+        self.listeners.addresses_where(|address| {
+            let mut sites = sites.iter();
+            sites.any(|site| site.uwsgi.addresses.contains(&address))
+        })
+    }
+
     pub(crate) fn slots(&self) -> usize {
         slots(self.project())
     }

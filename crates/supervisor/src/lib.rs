@@ -92,6 +92,8 @@ pub struct Started<'a> {
     pub addresses: Vec<SocketAddr>,
     /// Those of them that speak TLS.
     pub https: Vec<SocketAddr>,
+    /// Those of them where gateways speak the uwsgi protocol.
+    pub uwsgi: Vec<SocketAddr>,
     /// `3.11.7 (CPython)`; none when this process is about to become the worker.
     pub python: Option<String>,
     /// Resident memory of the largest worker, in MB; none likewise.
@@ -192,6 +194,7 @@ async fn become_worker(
         project: generation.project(),
         addresses: generation.listeners.addresses(),
         https: generation.https(),
+        uwsgi: generation.uwsgi(),
         python: None,
         worker_memory_mb: None,
         interpreter: generation.launcher.python.clone(),

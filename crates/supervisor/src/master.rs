@@ -157,6 +157,7 @@ impl Master {
             project: self.generation.project(),
             addresses: self.generation.listeners.addresses(),
             https: self.generation.https(),
+            uwsgi: self.generation.uwsgi(),
             python: Some(self.python.clone()),
             worker_memory_mb: self.workers.values().map(|worker| worker.memory_mb).max(),
             interpreter: self.generation.launcher.python.clone(),

@@ -88,6 +88,9 @@ pub struct Status {
     /// Those of them that speak TLS.
     #[serde(default)]
     pub https: Vec<SocketAddr>,
+    /// Those of them where gateways speak the uwsgi protocol.
+    #[serde(default)]
+    pub uwsgi: Vec<SocketAddr>,
     /// In the order of their slots.
     pub workers: Vec<WorkerStatus>,
     /// How often a worker was replaced, by reason.

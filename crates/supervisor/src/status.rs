@@ -26,6 +26,7 @@ impl Status {
             python: String::new(),
             addresses: Vec::new(),
             https: Vec::new(),
+            uwsgi: Vec::new(),
             workers: Vec::new(),
             replaced: Default::default(),
             last_failure: None,

@@ -16,13 +16,14 @@ mod range;
 mod response;
 mod scratch;
 mod sites;
+mod uwsgi;
 
 use std::ffi::{c_char, c_int};
 use std::sync::OnceLock;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 10] = [
+const TARGETS: [(&str, Target); 11] = [
     ("body", body::fuzz),
     ("environ", environ::fuzz),
     ("files", files::fuzz),
@@ -33,6 +34,7 @@ const TARGETS: [(&str, Target); 10] = [
     ("range", range::fuzz),
     ("response", response::fuzz),
     ("sites", sites::fuzz),
+    ("uwsgi", uwsgi::fuzz),
 ];
 
 fn chosen() -> Target {

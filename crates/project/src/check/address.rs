@@ -7,20 +7,50 @@ use crate::fault::AddressProblem;
 
 use super::paths::absolute;
 
-/// An address, and whether connections to it begin with TLS: `https://:443`.
-pub(super) fn parse(text: &str) -> Result<(SocketAddr, bool), AddressProblem> {
-    let (rest, is_https) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => (rest, true),
-        (None, Some(rest)) => (rest, false),
-        (None, None) => return Ok((bare(text)?, false)),
+/// What is spoken at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaks {
+    Http,
+    /// Connections begin with TLS: `https://:443`.
+    Https,
+    /// A gateway does: `uwsgi://127.0.0.1:8080`.
+    Uwsgi,
+}
+
+impl Speaks {
+    /// As it stands before an address that has no other.
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Speaks::Http => "",
+            Speaks::Https => "https://",
+            Speaks::Uwsgi => UWSGI,
+        }
+    }
+}
+
+const UWSGI: &str = "uwsgi://";
+
+/// An address, and what is spoken there.
+pub(super) fn parse(text: &str) -> Result<(SocketAddr, Speaks), AddressProblem> {
+    let schemes = [
+        ("https://", Speaks::Https),
+        ("http://", Speaks::Http),
+        (UWSGI, Speaks::Uwsgi),
+    ];
+    let mut schemes = schemes.into_iter();
+    let Some((rest, speaks)) =
+        schemes.find_map(|(scheme, speaks)| Some((text.strip_prefix(scheme)?, speaks)))
+    else {
+        return Ok((bare(text)?, Speaks::Http));
     };
     // What a name or a path behind it means is said of the whole.
     match bare(rest) {
-        Ok(address) => Ok((address, is_https)),
+        Ok(address) => Ok((address, speaks)),
         Err(AddressProblem::NoPort) => Err(AddressProblem::NoPort),
         Err(AddressProblem::Name) => Err(AddressProblem::Name),
         Err(AddressProblem::Star) => Err(AddressProblem::Star),
         Err(AddressProblem::Range) => Err(AddressProblem::Range),
+        Err(_) if speaks == Speaks::Uwsgi => Err(AddressProblem::Uwsgi),
         Err(_) => Err(AddressProblem::Form),
     }
 }
@@ -28,8 +58,12 @@ pub(super) fn parse(text: &str) -> Result<(SocketAddr, bool), AddressProblem> {
 /// The longest path of a unix socket (unix(7)), without the NUL behind it.
 const LONGEST_PATH: usize = 107;
 
-/// `unix:/path`; none for what is no unix socket.
-pub(super) fn unix(text: &str, folder: &Path) -> Option<Result<PathBuf, AddressProblem>> {
+/// `unix:/path`, and what is spoken there; none for what is no unix socket.
+pub(super) fn unix(text: &str, folder: &Path) -> Option<Result<(PathBuf, Speaks), AddressProblem>> {
+    let (text, speaks) = match text.strip_prefix(UWSGI) {
+        Some(text) => (text, Speaks::Uwsgi),
+        None => (text, Speaks::Http),
+    };
     let path = text.strip_prefix("unix:")?;
     let path = match path.ends_with(['/', ':']) || path.starts_with('@') || path.contains('\0') {
         true => None,
@@ -37,7 +71,8 @@ pub(super) fn unix(text: &str, folder: &Path) -> Option<Result<PathBuf, AddressP
     };
     let path = path.map(|path| absolute(folder, path));
     let path = path.filter(|path| path.as_os_str().len() <= LONGEST_PATH);
-    Some(path.ok_or(AddressProblem::UnixPath))
+    let found = path.map(|path| (path, speaks));
+    Some(found.ok_or(AddressProblem::UnixPath))
 }
 
 /// `8080` and `:8080` are every IPv4 address, as in nginx.
@@ -61,6 +96,7 @@ fn problem(text: &str) -> AddressProblem {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     match text.split_once(':') {
         _ if text.starts_with("unix:") || text.starts_with('/') => AddressProblem::Unix,
+        _ if text.starts_with("uwsgi:") => AddressProblem::Uwsgi,
         _ if is_range(text) => AddressProblem::Range,
         _ if text.contains(' ') && text.split(' ').any(|word| word == "ssl") => AddressProblem::Ssl,
         _ if text.contains(' ') => AddressProblem::Parameters,
@@ -100,23 +136,33 @@ mod tests {
             ("[::1]:443", "[::1]:443"),
         ] {
             assert_eq!(
-                parse(text).map(|(a, is_https)| (a.to_string(), is_https)),
-                Ok((address.to_owned(), false)),
+                parse(text).map(|(a, speaks)| (a.to_string(), speaks)),
+                Ok((address.to_owned(), Speaks::Http)),
                 "{text}"
             );
         }
         for text in ["https://:443", "https://0.0.0.0:443", "https://443"] {
             let every = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 443));
-            assert_eq!(parse(text), Ok((every, true)), "{text}");
+            assert_eq!(parse(text), Ok((every, Speaks::Https)), "{text}");
         }
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+        assert_eq!(parse("uwsgi://127.0.0.1:8080"), Ok((here, Speaks::Uwsgi)));
     }
 
     #[test]
     fn unix_sockets_are_paths() {
         let parse = |text: &str| unix(text, Path::new("/srv/shop"));
-        let is = |text: &str, path: &str| assert_eq!(parse(text), Some(Ok(path.into())), "{text}");
-        is("unix:/run/a.sock", "/run/a.sock");
-        is("unix:run/../a.sock", "/srv/shop/a.sock");
+        for (text, path, speaks) in [
+            ("unix:/run/a.sock", "/run/a.sock", Speaks::Http),
+            ("unix:run/../a.sock", "/srv/shop/a.sock", Speaks::Http),
+            (
+                "uwsgi://unix:run/a.sock",
+                "/srv/shop/run/a.sock",
+                Speaks::Uwsgi,
+            ),
+        ] {
+            assert_eq!(parse(text), Some(Ok((path.into(), speaks))), "{text}");
+        }
         let long = format!("unix:/{}", "x".repeat(107));
         for text in [
             "unix:",
@@ -124,11 +170,14 @@ mod tests {
             "unix:/run/",
             "unix:@a",
             "unix:/a.sock:",
+            "uwsgi://unix:",
             &long,
         ] {
             assert_eq!(parse(text), Some(Err(AddressProblem::UnixPath)), "{text}");
         }
-        assert_eq!(parse("127.0.0.1:80"), None);
+        for text in ["127.0.0.1:80", "uwsgi://127.0.0.1:80", "uwsgi:unix:/a"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -147,6 +196,12 @@ mod tests {
             ("https://:443/", AddressProblem::Form),
             ("unix:/run/a.sock", AddressProblem::Unix),
             ("/run/a.sock", AddressProblem::Unix),
+            ("uwsgi://127.0.0.1", AddressProblem::NoPort),
+            ("uwsgi://example.com:80", AddressProblem::Name),
+            ("uwsgi://*:8080", AddressProblem::Star),
+            ("uwsgi:///run/a.sock", AddressProblem::Uwsgi),
+            ("uwsgi:unix:/run/a.sock", AddressProblem::Uwsgi),
+            ("uwsgi:127.0.0.1:80", AddressProblem::Uwsgi),
             ("8080-8090", AddressProblem::Range),
             ("127.0.0.1:80-90", AddressProblem::Range),
             ("https://:80-90", AddressProblem::Range),

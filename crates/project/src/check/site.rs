@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use figment::value::Value;
 
 use crate::fault::{Fault, TlsFault};
-use crate::model::{Http2, Site};
+use crate::model::{Http2, Site, Uwsgi};
 use crate::reader::{Entry, Table};
 
 use super::Check;
-use super::address;
+use super::address::{self, Speaks};
 use super::application::optional;
 use super::host_name;
 use super::paths::absolute;
@@ -24,27 +24,34 @@ struct Listen {
     /// Those of them that speak TLS.
     https: Vec<SocketAddr>,
     unix: Vec<PathBuf>,
+    uwsgi: Uwsgi,
 }
 
 impl Listen {
     /// The address as it is shown; an error if it is there already.
-    fn add(&mut self, address: SocketAddr, is_https: bool) -> Result<String, String> {
+    fn add(&mut self, address: SocketAddr, speaks: Speaks) -> Result<String, String> {
         if self.addresses.contains(&address) {
             return Err(address.to_string());
         }
         self.addresses.push(address);
-        self.https.extend(is_https.then_some(address));
-        let scheme = if is_https { "https://" } else { "" };
-        Ok(format!("{scheme}{address}"))
+        match speaks {
+            Speaks::Http => {}
+            Speaks::Https => self.https.push(address),
+            Speaks::Uwsgi => self.uwsgi.addresses.push(address),
+        }
+        Ok(format!("{}{address}", speaks.scheme()))
     }
 
-    fn add_unix(&mut self, path: PathBuf) -> Result<String, String> {
+    fn add_unix(&mut self, path: PathBuf, speaks: Speaks) -> Result<String, String> {
         let shown = format!("unix:{}", path.display());
         if self.unix.contains(&path) {
             return Err(shown);
         }
+        if speaks == Speaks::Uwsgi {
+            self.uwsgi.unix.push(path.clone());
+        }
         self.unix.push(path);
-        Ok(shown)
+        Ok(format!("{}{shown}", speaks.scheme()))
     }
 }
 
@@ -54,14 +61,14 @@ impl Check<'_, '_> {
             .required(table, value, "listen")
             .and_then(|entry| self.listen(&entry));
         let server_name = self.server_name(table);
-        let (listen, https, unix) = match listen {
-            Some(Listen {
-                addresses,
-                https,
-                unix,
-            }) => (Some(addresses), https, unix),
-            None => (None, Vec::new(), Vec::new()),
-        };
+        let is_good = listen.is_some();
+        let Listen {
+            addresses,
+            https,
+            unix,
+            uwsgi,
+        } = listen.unwrap_or_default();
+        let listen = is_good.then_some(addresses);
         let tls = optional(table, "tls", || {
             let around = Around {
                 listen: listen.as_deref()?,
@@ -92,6 +99,7 @@ impl Check<'_, '_> {
             listen: listen?,
             unix,
             https,
+            uwsgi,
             tls: tls?,
             server_name: server_name?,
             default: default?,
@@ -157,7 +165,7 @@ impl Check<'_, '_> {
             let folder = self.folder.clone();
             let text = element.value.as_str().unwrap_or_default();
             let added = match address::unix(text, &folder) {
-                Some(Ok(path)) => listen.add_unix(path),
+                Some(Ok((path, speaks))) => listen.add_unix(path, speaks),
                 Some(Err(problem)) => {
                     let found = text.to_owned();
                     self.reader
@@ -165,7 +173,7 @@ impl Check<'_, '_> {
                     continue;
                 }
                 None => match self.address(entry, &element) {
-                    Some((address, is_https)) => listen.add(address, is_https),
+                    Some((address, speaks)) => listen.add(address, speaks),
                     None => continue,
                 },
             };
@@ -179,7 +187,7 @@ impl Check<'_, '_> {
         (printed.len() == count).then(|| self.reader.accept(entry, print_list(&printed), listen))
     }
 
-    fn address(&mut self, list: &Entry<'_>, entry: &Entry<'_>) -> Option<(SocketAddr, bool)> {
+    fn address(&mut self, list: &Entry<'_>, entry: &Entry<'_>) -> Option<(SocketAddr, Speaks)> {
         let text = match entry.value {
             Value::String(_, text) => text.clone(),
             Value::Num(..) if entry.value.to_i128().is_some() => entry

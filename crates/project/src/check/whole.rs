@@ -6,7 +6,7 @@ use std::path::Path;
 
 use figment::value::Value;
 
-use crate::fault::{Fault, TlsFault};
+use crate::fault::{Fault, TlsFault, UwsgiFault};
 use crate::key_path::KeyPath;
 use crate::model::{Server, Site};
 use crate::reader::{Entry, Table, whole};
@@ -27,6 +27,8 @@ impl Check<'_, '_> {
                         self.same_https(site, (*other, earlier), *address, key("listen"));
                         let element = key("listen").map(|listen| self.element(&listen, *address));
                         let place = (address.to_string(), element);
+                        let uwsgi = |site: &Site| site.uwsgi.addresses.contains(address);
+                        self.same_uwsgi(uwsgi(site), uwsgi(earlier), *other, &place);
                         self.same_protocol(site, (*other, earlier), &place);
                         self.same_http2(site, (*other, earlier), &place);
                         self.same_listener(site, (*other, earlier), &place, &key);
@@ -38,6 +40,8 @@ impl Check<'_, '_> {
                     if earlier.unix.contains(path) {
                         let element = key("listen").map(|listen| self.unix_element(&listen, path));
                         let place = (format!("unix:{}", path.display()), element);
+                        let uwsgi = |site: &Site| site.uwsgi.unix.contains(path);
+                        self.same_uwsgi(uwsgi(site), uwsgi(earlier), *other, &place);
                         self.same_protocol(site, (*other, earlier), &place);
                         self.same_http2(site, (*other, earlier), &place);
                         self.same_listener(site, (*other, earlier), &place, &key);
@@ -87,7 +91,7 @@ impl Check<'_, '_> {
         let says = |entry: &Entry<'_>| {
             let text = entry.value.as_str().unwrap_or_default();
             super::address::unix(text, &self.folder)
-                .is_some_and(|found| found.as_deref() == Ok(path))
+                .is_some_and(|found| found.is_ok_and(|(found, _)| found == path))
         };
         let mut elements = self.reader.elements(listen).into_iter();
         elements.find(says).unwrap_or_else(|| listen.clone())
@@ -164,6 +168,23 @@ impl Check<'_, '_> {
         }
     }
 
+    fn same_uwsgi(
+        &mut self,
+        here: bool,
+        there: bool,
+        other: usize,
+        (address, element): &(String, Option<Entry<'_>>),
+    ) {
+        if let (true, Some(entry)) = (here != there, element) {
+            let fault = UwsgiFault::Differs {
+                address: address.clone(),
+                here,
+                other,
+            };
+            self.reader.fault_at(Fault::Uwsgi(fault), entry);
+        }
+    }
+
     fn same_protocol(
         &mut self,
         site: &Site,
@@ -200,7 +221,8 @@ impl Check<'_, '_> {
         }
     }
 
-    /// A header of the PROXY protocol is taken from trusted proxies alone, so there must be some.
+    /// A header of the PROXY protocol is taken from trusted proxies alone, so there must be some; and
+    /// so are uwsgi packets, but for those of gateways on this machine.
     pub(super) fn proxies_of_sites(
         &mut self,
         sites: &[(usize, Site)],
@@ -213,6 +235,15 @@ impl Check<'_, '_> {
         for (number, _) in sites.iter().filter(|(_, site)| site.proxy_protocol) {
             if let Some(entry) = site_entry(top, *number, "proxy_protocol") {
                 self.reader.fault_at(Fault::NobodyTrusted, &entry);
+            }
+        }
+        for (number, site) in sites {
+            let mut addresses = site.uwsgi.addresses.iter();
+            let open = addresses.find(|address| !address.ip().is_loopback());
+            if let (Some(address), Some(listen)) = (open, site_entry(top, *number, "listen")) {
+                let fault = UwsgiFault::NobodyTrusted { address: *address };
+                let entry = self.element(&listen, *address);
+                self.reader.fault_at(Fault::Uwsgi(fault), &entry);
             }
         }
     }

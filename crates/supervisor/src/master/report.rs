@@ -23,6 +23,7 @@ impl Master {
             python: self.python.clone(),
             addresses: self.generation.listeners.addresses(),
             https: self.generation.https(),
+            uwsgi: self.generation.uwsgi(),
             workers,
             replaced: self.replaced.clone(),
             last_failure: self.last_failure.clone(),
