@@ -14,23 +14,33 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Examples:
-  appliance serve                                  serve ./project.toml
-  appliance serve shop.toml --set python.threads=8
-  appliance check shop.toml --show                 every setting, and who set it
-  appliance reload shop.toml                       take up new code and settings
-  appliance init && appliance doctor               a project file, and what is wrong
-  appliance import nginx.conf uwsgi.ini            one project file of two configurations
-  ./appliance-2 upgrade shop.toml                  let the server become this binary
-
+/// What stands at the end of a command's help: examples of its own, and how it ends.
+macro_rules! examples {
+    ($($line:literal)+) => {
+        concat!(
+            "Examples:\n",
+            $("  ", $line, "\n",)+
+            "\n\
 Exit status:
   0  done; stopped as asked
   1  the project file is wrong
   2  the command line is wrong
   3  the server did not start or reload: Python, a hook, an address or the application
   4  stopped, but requests were cut off when `server.stop_timeout` had passed
-  5  no server of this project is running";
+  5  no server of this project is running"
+        )
+    };
+}
+
+const AFTER_HELP: &str = examples!(
+    "appliance serve                                  serve ./project.toml"
+    "appliance serve shop.toml --set python.threads=8"
+    "appliance check shop.toml --show                 every setting, and who set it"
+    "appliance reload shop.toml                       take up new code and settings"
+    "appliance init && appliance doctor               a project file, and what is wrong"
+    "appliance import nginx.conf uwsgi.ini            one project file of two configurations"
+    "./appliance-2 upgrade shop.toml                  let the server become this binary"
+);
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -41,7 +51,11 @@ pub(crate) enum Command {
     /// something changed, runs the hooks, starts the workers, replaces those that die. A stop
     /// lets running requests finish within `server.stop_timeout`; a second TERM or INT ends
     /// them at once.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance serve                                  serve ./project.toml"
+        "appliance serve shop.toml --set python.threads=8"
+        "appliance serve --no-supervisor                  one process, for a debugger"
+    ))]
     Serve {
         #[command(flatten)]
         project: ProjectArgs,
@@ -59,7 +73,10 @@ pub(crate) enum Command {
     ///
     /// Installs packages, runs the hooks and has one worker import the application, without
     /// serving anything. An upgrade begins with it.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance rehearse shop.toml"
+        "appliance rehearse --set 'hooks.before_start=[]'  without a database, as for an image"
+    ))]
     Rehearse {
         #[command(flatten)]
         project: ProjectArgs,
@@ -73,7 +90,10 @@ pub(crate) enum Command {
     /// those that serve. When all of them have imported the application, they take over and the
     /// old ones finish their requests. If anything fails, this command says what, and what served
     /// serves on. SIGHUP does the same.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance reload                                 the server of ./project.toml"
+        "appliance reload shop.toml || echo refused        what served serves on"
+    ))]
     Reload {
         #[command(flatten)]
         project: ProjectArgs,
@@ -82,7 +102,9 @@ pub(crate) enum Command {
     ///
     /// For whatever moves them away, such as logrotate: lines go to the old file until then, and
     /// none is lost. SIGUSR1 does the same.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "mv shop.log shop.log.1 && appliance reopen shop.toml"
+    ))]
     Reopen {
         #[command(flatten)]
         project: ProjectArgs,
@@ -93,7 +115,10 @@ pub(crate) enum Command {
     /// workers, starts workers of its own, and lets the old ones finish their requests. If it
     /// cannot, the old binary goes on. SIGUSR2 does the same with the binary that is now where the
     /// server was started from.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "./appliance-2 upgrade shop.toml                  let the server become this binary"
+        "appliance upgrade --binary /opt/appliance-1      or that one"
+    ))]
     Upgrade {
         #[command(flatten)]
         project: ProjectArgs,
@@ -107,7 +132,10 @@ pub(crate) enum Command {
     /// server that is stopped and started again has no maintenance. `maintenance_page` of a site or
     /// route is what visitors see, `maintenance_allow` who is served all the same; the admin
     /// listener answers as ever.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance maintenance on"
+        "appliance maintenance off shop.toml"
+    ))]
     Maintenance {
         #[arg(value_name = "on|off")]
         word: Switch,
@@ -118,7 +146,10 @@ pub(crate) enum Command {
     ///
     /// Lets running requests finish within `server.stop_timeout` and returns when the server is
     /// gone. SIGTERM and SIGINT do the same.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance stop                                   the server of ./project.toml"
+        "appliance stop shop.toml"
+    ))]
     Stop {
         #[command(flatten)]
         project: ProjectArgs,
@@ -126,13 +157,19 @@ pub(crate) enum Command {
     /// Stop a running server, however often asked never at once
     ///
     /// SIGQUIT does the same.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance quit shop.toml"
+    ))]
     Quit {
         #[command(flatten)]
         project: ProjectArgs,
     },
     /// Say how a running server and its workers fare
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance status shop.toml"
+        "appliance status --json | jq .workers"
+        "appliance status --ready && echo it serves"
+    ))]
     Status {
         #[command(flatten)]
         project: ProjectArgs,
@@ -147,7 +184,10 @@ pub(crate) enum Command {
         ready: bool,
     },
     /// Check a project file and print everything that is wrong with it
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_help = examples!(
+        "appliance check                                  ./project.toml"
+        "appliance check shop.toml --show                 every setting, and who set it"
+    ))]
     Check {
         #[command(flatten)]
         project: ProjectArgs,
@@ -309,5 +349,21 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_how_it_is_used() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let help = command.clone().render_long_help().to_string();
+            let (_, examples) = help
+                .split_once("\nExamples:\n")
+                .unwrap_or_else(|| panic!("`{name}` has no examples: see `examples!`"));
+            let used = examples
+                .lines()
+                .take_while(|line| !line.is_empty())
+                .any(|line| line.contains("appliance") && line.contains(&format!(" {name}")));
+            assert!(used, "no example of `{name}` uses it:\n{examples}");
+        }
     }
 }
