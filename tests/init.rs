@@ -230,3 +230,59 @@ fn a_doctor_without_a_project_says_so() {
     assert_eq!(looked.status, 1);
     assert!(looked.stderr.contains("project.toml"), "{}", looked.stderr);
 }
+
+/// `appliance …` in a file system without room, with a project file there or not; then the names in it
+/// and the project file, as far as there is one.
+fn on_a_full_disk(there: bool, arguments: &[&str]) -> Finished {
+    let project = Project::new("").file("app.py", "application = print\n");
+    let project = project.file("uwsgi.ini", "[uwsgi]\nmodule = app\nhttp = :8080\n");
+    fs::create_dir(project.path("disk")).unwrap();
+    let first = if there {
+        "echo '# mine' > project.toml; "
+    } else {
+        ""
+    };
+    let script = format!(
+        "mount -t tmpfs -o size=32k none disk && cp app.py uwsgi.ini disk && cd disk && {first}\
+         cat /dev/zero > fill 2>/dev/null || :; \"$@\"; status=$?; ls; cat project.toml; exit $status"
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(env!("CARGO_BIN_EXE_appliance"))
+        .args(arguments)
+        .current_dir(project.path(""));
+    Finished::of(command)
+}
+
+#[test]
+fn a_full_disk_costs_no_project_file_and_leaves_no_half_of_one() {
+    let import = ["import", "uwsgi.ini", "--output", "project.toml"];
+    for (arguments, name) in [(&["init"][..], "./project.toml"), (&import, "project.toml")] {
+        let error =
+            format!("error: cannot write `{name}`: No space left on device (os error 28)\n");
+        let new = on_a_full_disk(false, arguments);
+        assert_eq!(new.status, 1, "{new:?}");
+        assert!(new.stderr.starts_with(&error), "{}", new.stderr);
+        assert_eq!(new.stdout, "app.py\nfill\nuwsgi.ini\n");
+
+        let forced = on_a_full_disk(true, &[arguments, &["--force"]].concat());
+        assert_eq!(forced.status, 1, "{forced:?}");
+        assert!(forced.stderr.starts_with(&error), "{}", forced.stderr);
+        assert_eq!(
+            forced.stdout,
+            "app.py\nfill\nproject.toml\nuwsgi.ini\n# mine\n"
+        );
+    }
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let project = Project::new("").file("uwsgi.ini", "[uwsgi]\nmodule = app\nhttp = :8080\n");
+    let printed = Command::new(env!("CARGO_BIN_EXE_appliance"))
+        .args(["import", "uwsgi.ini"])
+        .current_dir(project.path(""))
+        .stdout(full)
+        .output()
+        .unwrap();
+    let error = "error: cannot write to standard output: No space left on device (os error 28)\n";
+    assert_eq!(printed.status.code(), Some(1));
+    assert_eq!(String::from_utf8(printed.stderr).unwrap(), error);
+}

@@ -1,7 +1,8 @@
 //! `appliance import`: configurations in, a project file and a report out.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
@@ -38,16 +39,10 @@ pub(crate) fn write(output: Option<&Path>, force: bool, text: &str) -> Result<()
         let written = io::stdout().lock().write_all(text.as_bytes());
         return written.map_err(|error| format!("cannot write to standard output: {error}"));
     };
-    let mut options = OpenOptions::new();
-    options.write(true);
-    match force {
-        true => options.create(true).truncate(true),
-        // One that appears in between stays as well.
-        false => options.create_new(true),
+    let written = match force && path.exists() {
+        true => replace(path, text),
+        false => create(path, text),
     };
-    let written = options
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
     let name = path.display();
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => {
@@ -58,6 +53,35 @@ pub(crate) fn write(output: Option<&Path>, force: bool, text: &str) -> Result<()
         io::ErrorKind::NotFound => format!("there is no folder for `{name}`"),
         _ => format!("cannot write `{name}`: {error}"),
     })
+}
+
+/// One that appears in between stays as well; on a full disk no half of one is left.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let written = file.write_all(text.as_bytes());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// The old one stays until all of the new one is written. What is no file, such as a terminal, is
+/// written to.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let old = fs::metadata(&path)?;
+    if !old.is_file() {
+        let mut file = OpenOptions::new().write(true).open(&path)?;
+        return file.write_all(text.as_bytes());
+    }
+    let mut draft = path.clone().into_os_string();
+    draft.push(format!(".{}", std::process::id()));
+    let draft = PathBuf::from(draft);
+    create(&draft, text)?;
+    // Root may do this for somebody else; who is not root can only be the owner.
+    let _ = chown(&draft, Some(old.uid()), Some(old.gid()));
+    fs::set_permissions(&draft, old.permissions())?;
+    fs::rename(&draft, &path)
 }
 
 /// Checks the project file as `appliance check` would. Paths that are not here may be elsewhere.
