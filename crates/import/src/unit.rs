@@ -97,7 +97,10 @@ pub(crate) fn import(import: &mut Import<'_>, number: usize) -> Result<(), Fault
         match name.as_str() {
             "listeners" | "applications" | "routes" => {}
             "settings" => settings(import, node),
-            "access_log" => import.missing(node, "there is no access log of this form"),
+            "access_log" => import.missing(
+                node,
+                "set `site.access_log` and `server.log` by hand, whose formats are others",
+            ),
             "upstreams" => {
                 import.missing(node, "not carried over: write a route with `proxy` by hand")
             }
