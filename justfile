@@ -40,8 +40,13 @@ run:
 dist *ARGS:
     deploy/dist {{ ARGS }}
 
-# The release in a bare Debian and in containers; needs root
+# The pages of docs/ as a book, in target/book
+book:
+    docs/book
+
+# A clone, the release in a bare Debian and in containers, by the pages' own words; needs root
 test-deploy BINARY="":
+    tests/deploy/clone {{ BINARY }}
     tests/deploy/debian {{ BINARY }}
     tests/deploy/docker {{ BINARY }}
     tests/deploy/swarm {{ BINARY }}
