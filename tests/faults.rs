@@ -151,6 +151,7 @@ fn what_cannot_be_spooled_fails_alone() {
     assert_eq!(post(&site, 2_000_000), 200);
     assert_eq!(site.workers(), [worker]);
     assert_eq!(site.log().matches("cannot spool a response").count(), 1);
+    assert_eq!(site.log().matches("cannot spool a request body").count(), 1);
 }
 
 /// Sends signals to processes, a thousand a second each, for three seconds.

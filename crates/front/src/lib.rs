@@ -49,6 +49,7 @@ mod serve;
 mod shortage;
 mod site;
 mod socket;
+mod spool_faults;
 mod template;
 #[cfg(test)]
 mod test_request;

@@ -20,6 +20,7 @@ use crate::route::{Bounds, Call, Handler, Match, Others};
 use crate::rules::Rules;
 use crate::serve::Front;
 use crate::site::Site;
+use crate::spool_faults::SpoolFaults;
 use crate::template::{Place, Unreachable};
 
 /// The two ends of a connection; those that a proxy's client sees, if the PROXY protocol says so.
@@ -249,6 +250,9 @@ pub(crate) fn gateway_failed<G>(front: &Front<G>, form: Form, error: GatewayErro
     }
 }
 
+/// Of all fronts of this process, which spool to the same folder.
+static SPOOL_FAULTS: SpoolFaults = SpoolFaults::new();
+
 /// The answer to a request whose body did not come.
 pub(crate) fn body_failed(head: &Head, error: &BodyError) -> Response {
     let status = match error {
@@ -256,7 +260,7 @@ pub(crate) fn body_failed(head: &Head, error: &BodyError) -> Response {
         BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::Malformed(refusal) => refusal.status,
         BodyError::Spool(error) => {
-            tracing::error!(%error, "cannot spool a request body; `python.spool` names the folder");
+            SPOOL_FAULTS.report(error);
             StatusCode::INTERNAL_SERVER_ERROR
         }
     };
