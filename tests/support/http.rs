@@ -54,14 +54,19 @@ impl Connection {
     /// The same to a unix socket, which is read and written like any other.
     #[track_caller]
     pub fn open_unix(path: &Path) -> Connection {
-        let stream = UnixStream::connect(path).unwrap();
+        Connection::try_open_unix(path).unwrap()
+    }
+
+    /// The same, if the server lets it.
+    pub fn try_open_unix(path: &Path) -> std::io::Result<Connection> {
+        let stream = UnixStream::connect(path)?;
         let patience = Some(Duration::from_secs(30));
         stream.set_read_timeout(patience).unwrap();
         stream.set_write_timeout(patience).unwrap();
-        Connection {
+        Ok(Connection {
             reader: BufReader::new(TcpStream::from(OwnedFd::from(stream))),
             head: false,
-        }
+        })
     }
 
     /// Sends bytes as they are.

@@ -144,6 +144,16 @@ impl Status {
         }
     }
 
+    /// Whether its first request may be on its way, though nothing has come so far.
+    fn is_arriving(&self) -> bool {
+        self.is_new.load(Relaxed) && self.age() < ARRIVAL_TICKS
+    }
+
+    /// Has it leave when the time for that is over.
+    fn bound_arrival(&self) {
+        self.patience.store(ARRIVAL_TICKS, Relaxed);
+    }
+
     fn age(&self) -> u32 {
         let now = self.clock.ticks.load(Relaxed);
         now.wrapping_sub(self.since.load(Relaxed))
@@ -251,7 +261,7 @@ impl Connections {
             .flatten()
             .filter(|status| status.phase() == Phase::Idle && status.order() < Order::Leave)
             // Its first request may be on its way, and would find nobody.
-            .filter(|status| !status.is_new.load(Relaxed) || status.age() >= ARRIVAL_TICKS);
+            .filter(|status| !status.is_arriving());
         idle.max_by_key(|status| status.age()).cloned()
     }
 
@@ -292,6 +302,9 @@ impl Connections {
         });
         if self.draining.load(Relaxed) {
             status.tell(Order::Drain);
+            if !is_stream {
+                status.bound_arrival();
+            }
         }
         let mut list = lock(&self.list);
         let place = match lock(&self.vacant).pop() {
@@ -358,10 +371,17 @@ impl Connections {
     }
 
     /// Lets every connection finish its request and close; those without one are closed too if
-    /// the order is to leave. What has only begun to arrive gets little time for the rest.
+    /// the order is to leave. What has only begun to arrive gets little time for the rest, and so
+    /// does a connection that has just been accepted: its client cannot know, and its first request
+    /// may be on its way.
     pub(crate) fn drain(&self, order: Order) {
         self.draining.store(true, Relaxed);
         for status in lock(&self.list).iter().flatten() {
+            if order == Order::Leave && status.is_arriving() {
+                status.tell(Order::Drain);
+                status.bound_arrival();
+                continue;
+            }
             status.tell(order);
             if status.phase() == Phase::ReadingHead {
                 status.enter(Phase::ReadingHead, DRAINING_HEAD_TICKS);

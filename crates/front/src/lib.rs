@@ -17,6 +17,7 @@
 //!    The application may hand over to a file after all ([`hand_off`]).
 //! 6. [`send`]: the response becomes bytes; files leave by `sendfile`.
 
+mod accept;
 mod access_log;
 mod account;
 pub mod clock;
@@ -54,11 +55,13 @@ mod template;
 #[cfg(test)]
 mod test_request;
 mod tls;
+mod unix_listener;
 mod uwsgi;
 mod warm_up;
 
 pub use response::{Body, FilePart, Response};
 pub use rules::share_counts;
-pub use serve::{Front, Listeners, serve};
+pub use serve::{Front, Leave, Listeners, serve};
+pub use site::ListenAt;
 pub use tls::{Tickets, TlsError};
 pub use warm_up::{Cold, warm_up};

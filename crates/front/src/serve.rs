@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +10,19 @@ use std::time::Duration;
 use appliance_gateway::{Gateway, RequestId};
 use appliance_message::Limits;
 use appliance_project::Project;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::connection;
+use crate::accept::Acceptors;
 use crate::connections::{Connections, Order, ticks};
 use crate::files::Cache;
 use crate::proxies::Proxies;
 use crate::request_id::RequestIds;
-use crate::respond::{Origin, Overload, Stranger};
+use crate::respond::{Overload, Stranger};
 use crate::shortage::Shortage;
 use crate::site::{ListenAt, Sites};
 use crate::tls::{Tickets, TlsError};
+use crate::unix_listener::Listener;
 use crate::uwsgi::Complaints;
 
 /// Bytes of files that a worker keeps in memory.
@@ -44,7 +44,7 @@ pub struct Front<G> {
     pub(crate) overload: Overload,
     pub(crate) stranger: Stranger,
     pub(crate) complaints: Complaints,
-    shortage: Shortage,
+    pub(crate) shortage: Shortage,
     pub(crate) listeners: HashMap<ListenAt, Arc<Sites>>,
     ids: RequestIds,
 }
@@ -117,17 +117,19 @@ impl From<Vec<(SocketAddr, std::net::TcpListener)>> for Listeners {
     }
 }
 
-/// Both ends of connections to a unix socket have no address: the one that nobody has stands for
-/// them, and trust in `unix:` is trust in it ([`Network::UNIX`]).
-///
-/// [`Network::UNIX`]: appliance_project::Network
-const UNIX_PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-pub(crate) const UNIX_LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80);
+/// How a front leaves.
+#[derive(Debug, Clone, Default)]
+pub struct Leave {
+    /// How long idle connections may wait for their last request.
+    pub idle: Duration,
+    /// The sockets that nobody accepts from afterwards. What waits in them is answered, and they
+    /// are shut down, for all who have them.
+    pub closes: Vec<ListenAt>,
+}
 
 /// Serves on `listeners` (each with the address by which project.toml names it) until `stop`
-/// resolves, then accepts no more and lets running requests finish, for at most `grace`. What `stop`
-/// returns is how long idle connections may wait for their last request. Returns how many
-/// connections had to be left.
+/// resolves, then accepts no more and lets running requests finish, for at most `grace`. Returns
+/// how many connections had to be left.
 ///
 /// To be run on a tokio runtime of one thread, with I/O and time enabled.
 ///
@@ -136,18 +138,18 @@ pub(crate) const UNIX_LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::U
 pub async fn serve<G: Gateway>(
     front: Arc<Front<G>>,
     listeners: impl Into<Listeners>,
-    stop: impl Future<Output = Duration>,
+    stop: impl Future<Output = Leave>,
     grace: Duration,
 ) -> io::Result<usize> {
-    let mut accepting = tokio::task::JoinSet::new();
+    let mut acceptors = Acceptors::default();
     let listeners = listeners.into();
     for (path, listener) in listeners.unix {
         let sites = front.listeners.get(&ListenAt::Unix(path.clone()));
         let no_site = || io::Error::other(format!("no site listens on {}", path.display()));
         let sites = Arc::clone(sites.ok_or_else(no_site)?);
         listener.set_nonblocking(true)?;
-        let listener = UnixListener::from_std(listener)?;
-        accepting.spawn(accept_unix(Arc::clone(&front), sites, listener));
+        let listener = Listener::new(listener)?;
+        acceptors.add_unix(&front, sites, path, listener);
     }
     for (address, listener) in listeners.addresses {
         let sites = front
@@ -163,16 +165,23 @@ pub async fn serve<G: Gateway>(
             let tls = sites.all().filter_map(|site| site.tls.as_ref());
             tls.for_each(|tls| tls.picked(address, port));
         }
-        accepting.spawn(accept(Arc::clone(&front), Arc::clone(sites), listener));
+        acceptors.add(&front, Arc::clone(sites), address, listener);
     }
     // Aborted when this function ends.
     let _checking = check_others(&front);
     let connections = Arc::clone(&front.connections);
     let give_memory_back = front.give_memory_back;
     let look_out = tokio::spawn(async move { connections.look_out(give_memory_back).await });
-    let idle = stop.await;
-    accepting.shutdown().await;
-    let left = drain(&front.connections, grace, idle).await;
+    let leave = stop.await;
+    let began = Instant::now();
+    // Time to leave before it is up.
+    let idle = leave.idle.min(grace / 2);
+    front.connections.drain(match idle.is_zero() {
+        true => Order::Leave,
+        false => Order::Drain,
+    });
+    acceptors.end(&leave.closes, grace).await;
+    let left = drain(&front.connections, began, grace, idle).await;
     look_out.abort();
     Ok(left)
 }
@@ -195,93 +204,13 @@ fn check_others<G>(front: &Front<G>) -> tokio::task::JoinSet<()> {
     checking
 }
 
-async fn accept<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: TcpListener) {
-    // A listener on one address knows the local end of its connections.
-    let bound = listener
-        .local_addr()
-        .ok()
-        .filter(|address| !address.ip().is_unspecified());
-    loop {
-        match listener.accept().await {
-            Ok((tcp, peer)) => {
-                front.shortage.succeeded();
-                // Not before there is somebody who needs it.
-                front.connections.room().await;
-                let Some(local) = bound.or_else(|| tcp.local_addr().ok()) else {
-                    continue;
-                };
-                // Behind a trusted proxy or a gateway are many clients.
-                let is_trusted = front.proxies.trust(peer.ip());
-                let counted = Some(peer.ip()).filter(|_| !is_trusted && !sites.is_uwsgi);
-                // One that is too many is closed by being dropped.
-                if let Ok(member) = front.connections.join(counted, front.head_ticks) {
-                    let origin = Origin {
-                        peer,
-                        local,
-                        is_trusted,
-                        is_tls: false,
-                    };
-                    let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
-                    tokio::spawn(connection::serve(front, sites, tcp, origin, member));
-                }
-            }
-            // The client has left the queue again.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                front.shortage.failed(&error);
-                front.connections.give_way().await;
-            }
-        }
-    }
-}
-
-async fn accept_unix<G: Gateway>(front: Arc<Front<G>>, sites: Arc<Sites>, listener: UnixListener) {
-    let is_trusted = front.proxies.trust(UNIX_PEER.ip());
-    let origin = Origin {
-        peer: UNIX_PEER,
-        local: UNIX_LOCAL,
-        is_trusted,
-        is_tls: false,
-    };
-    loop {
-        let accepted = match listener.accept().await {
-            Ok((stream, _)) => stream.into_std().and_then(as_tcp),
-            Err(error) => Err(error),
-        };
-        match accepted {
-            Ok(stream) => {
-                front.shortage.succeeded();
-                front.connections.room().await;
-                // Whoever it is, there is no address to count by.
-                if let Ok(member) = front.connections.join(None, front.head_ticks) {
-                    let (front, sites) = (Arc::clone(&front), Arc::clone(&sites));
-                    tokio::spawn(connection::serve(front, sites, stream, origin, member));
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                front.shortage.failed(&error);
-                front.connections.give_way().await;
-            }
-        }
-    }
-}
-
-/// A connection is read, written, polled and shut down by the same system calls whatever its family
-/// is, and nothing else is asked of it: one type for both keeps the request path free of a branch.
-fn as_tcp(stream: std::os::unix::net::UnixStream) -> io::Result<TcpStream> {
-    TcpStream::from_std(std::net::TcpStream::from(OwnedFd::from(stream)))
-}
-
-async fn drain(connections: &Connections, grace: Duration, idle: Duration) -> usize {
-    let began = Instant::now();
-    // Time to leave before it is up.
-    let idle = idle.min(grace / 2);
+async fn drain(
+    connections: &Connections,
+    began: Instant,
+    grace: Duration,
+    idle: Duration,
+) -> usize {
     let mut patient = !idle.is_zero();
-    connections.drain(match patient {
-        true => Order::Drain,
-        false => Order::Leave,
-    });
     while connections.open() > 0 && began.elapsed() < grace {
         if patient && began.elapsed() >= idle {
             patient = false;

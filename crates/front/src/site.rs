@@ -57,8 +57,10 @@ pub(crate) struct Sites {
 
 /// Where a site listens, as project.toml says it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum ListenAt {
+pub enum ListenAt {
+    /// At an address.
     Address(SocketAddr),
+    /// At a unix socket.
     Unix(PathBuf),
 }
 

@@ -20,9 +20,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::Body;
 
+use crate::accept::UNIX_LOCAL;
 use crate::request_path::normalize;
 use crate::route::{Handler, Match};
-use crate::serve::{Front, UNIX_LOCAL};
+use crate::serve::Front;
 use crate::site::ListenAt;
 
 /// The gateway itself sees to `python.request_timeout`; a response that goes on for ever is ended

@@ -54,6 +54,9 @@ pub struct Listener {
     pub address: SocketAddr,
     /// The descriptor.
     pub fd: RawFd,
+    /// It is a service manager's, which listens on when this server has ended.
+    #[serde(default)]
+    pub outlives: bool,
 }
 
 /// An inherited unix socket that listens.
@@ -160,5 +163,12 @@ pub enum ToWorker {
         /// which is then their last. (Where a successor serves, there is time for that.)
         #[serde(default)]
         idle_ms: u64,
+        /// Addresses in project.toml whose sockets nobody accepts from afterwards: what waits in
+        /// them is answered, and they are shut down.
+        #[serde(default)]
+        closes: Vec<SocketAddr>,
+        /// Unix sockets of which the same is true.
+        #[serde(default)]
+        closes_unix: Vec<PathBuf>,
     },
 }

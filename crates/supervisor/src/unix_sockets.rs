@@ -63,6 +63,16 @@ impl UnixSockets {
         })
     }
 
+    /// Those that are not among the `next`.
+    pub(crate) fn closed_by(&self, next: Option<&UnixSockets>) -> Vec<PathBuf> {
+        let goes_on = |unix: &&Arc<UnixSocket>| {
+            let mut next = next.iter().flat_map(|next| &next.0);
+            next.any(|other| other.path == unix.path)
+        };
+        let closed = self.0.iter().filter(|unix| !goes_on(unix));
+        closed.map(|unix| unix.path.clone()).collect()
+    }
+
     /// What a worker is told of them.
     pub(crate) fn told(&self) -> Vec<wire::UnixListener> {
         let told = self.0.iter().map(|unix| wire::UnixListener {

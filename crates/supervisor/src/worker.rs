@@ -7,6 +7,7 @@ use appliance_project::wire::{FromWorker, ToWorker};
 
 use crate::error::WorkerFailure;
 use crate::lifecycle::{End, State, Step};
+use crate::listeners::Closed;
 use crate::memory;
 use crate::process::{Control, Exit};
 
@@ -90,25 +91,30 @@ impl Worker {
         }
     }
 
-    /// Lets it go, since others serve in its place: what it does is finished, within `grace`, and
-    /// clients of idle connections get an answer that tells them to close, if they ask soon.
-    pub(crate) fn retire(&mut self, grace: Duration) {
+    /// Lets it go, since others serve in its place, but for what is `closed`: what it does is
+    /// finished, within `grace`, and clients of idle connections get an answer that tells them to
+    /// close, if they ask soon.
+    pub(crate) fn retire(&mut self, grace: Duration, closed: &Closed) {
         const IDLE: Duration = Duration::from_secs(5);
-        self.leave(grace, IDLE);
+        self.leave(grace, IDLE, closed);
     }
 
     /// Lets it finish what it does, for `grace`, since the server stops.
-    pub(crate) fn stop(&mut self, grace: Duration) {
-        self.leave(grace, Duration::ZERO);
+    pub(crate) fn stop(&mut self, grace: Duration, closed: &Closed) {
+        self.leave(grace, Duration::ZERO, closed);
     }
 
     /// One that is still importing has nothing to finish.
-    fn leave(&mut self, grace: Duration, idle: Duration) {
+    fn leave(&mut self, grace: Duration, idle: Duration, closed: &Closed) {
         match self.state {
             State::Starting => self.control.kill(),
             _ => {
                 let idle_ms = u64::try_from(idle.as_millis()).unwrap_or_default();
-                self.control.send(&ToWorker::Stop { idle_ms });
+                self.control.send(&ToWorker::Stop {
+                    idle_ms,
+                    closes: closed.addresses.clone(),
+                    closes_unix: closed.unix.clone(),
+                });
             }
         }
         self.state = self.state.after(Step::AskedToStop);

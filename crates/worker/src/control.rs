@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use appliance_front::{Leave, ListenAt};
 use appliance_project::wire::{FromWorker, ToWorker};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -57,7 +58,11 @@ pub(crate) async fn reopen_logs_when_told() {
 }
 
 /// With nobody to serve in this worker's place.
-const STOP_NOW: ToWorker = ToWorker::Stop { idle_ms: 0 };
+const STOP_NOW: ToWorker = ToWorker::Stop {
+    idle_ms: 0,
+    closes: Vec::new(),
+    closes_unix: Vec::new(),
+};
 
 /// What the worker is told: by the supervisor, or, without one, by signals.
 ///
@@ -68,14 +73,22 @@ pub(crate) enum Orders {
         /// The way back.
         answers: UnixStream,
     },
-    Signals(StopSignals),
+    Signals {
+        signals: StopSignals,
+        /// The sockets that are this process's alone, and go with it.
+        own: Vec<ListenAt>,
+    },
 }
 
 impl Orders {
     /// To be called on the runtime that will wait for them.
-    pub(crate) fn new(control: Option<UnixStream>, signals: StopSignals) -> io::Result<Orders> {
+    pub(crate) fn new(
+        control: Option<UnixStream>,
+        signals: StopSignals,
+        own: Vec<ListenAt>,
+    ) -> io::Result<Orders> {
         let Some(control) = control else {
-            return Ok(Orders::Signals(signals));
+            return Ok(Orders::Signals { signals, own });
         };
         control.set_nonblocking(true)?;
         let answers = control.try_clone()?;
@@ -88,7 +101,7 @@ impl Orders {
     pub(crate) async fn interrupted(&mut self) {
         match self {
             Orders::Supervisor { .. } => std::future::pending().await,
-            Orders::Signals(signals) => signals.recv().await,
+            Orders::Signals { signals, .. } => signals.recv().await,
         }
     }
 
@@ -96,24 +109,40 @@ impl Orders {
     pub(crate) async fn serve(&mut self) -> bool {
         match self {
             Orders::Supervisor { .. } => self.next().await == ToWorker::Serve,
-            Orders::Signals(_) => true,
+            Orders::Signals { .. } => true,
         }
     }
 
-    /// Resolves when the worker is to stop; obeys what else is said. Returns how long idle
-    /// connections may wait for their last request.
-    pub(crate) async fn stop(&mut self, covers: &mut Covers) -> Duration {
+    /// Resolves when the worker is to stop, and says how; obeys what else is said.
+    pub(crate) async fn stop(&mut self, covers: &mut Covers) -> Leave {
         loop {
             match self.next().await {
-                ToWorker::Stop { idle_ms } => {
-                    let idle = Duration::from_millis(idle_ms);
-                    covers.stop(idle);
-                    return idle;
+                ToWorker::Stop {
+                    idle_ms,
+                    closes,
+                    closes_unix,
+                } => {
+                    let told = closes.into_iter().map(ListenAt::Address);
+                    let told = told.chain(closes_unix.into_iter().map(ListenAt::Unix));
+                    let leave = Leave {
+                        idle: Duration::from_millis(idle_ms),
+                        closes: self.own().iter().cloned().chain(told).collect(),
+                    };
+                    covers.stop(&leave);
+                    return leave;
                 }
                 ToWorker::Cover { slots } => covers.set(&slots),
                 ToWorker::Ping => self.answer(&FromWorker::Pong),
                 ToWorker::Serve => {}
             }
+        }
+    }
+
+    /// What closes with this process, as far as the supervisor does not decide that.
+    fn own(&self) -> &[ListenAt] {
+        match self {
+            Orders::Supervisor { .. } => &[],
+            Orders::Signals { own, .. } => own,
         }
     }
 
@@ -127,7 +156,7 @@ impl Orders {
     async fn next(&mut self) -> ToWorker {
         match self {
             Orders::Supervisor { lines, .. } => supervisor_says(lines).await,
-            Orders::Signals(signals) => {
+            Orders::Signals { signals, .. } => {
                 signals.recv().await;
                 STOP_NOW
             }

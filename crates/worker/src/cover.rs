@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use appliance_bridge::Pool;
-use appliance_front::{Front, Tickets};
+use appliance_front::{Front, Leave, Tickets};
 use appliance_project::Project;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ pub(crate) struct Covers {
 }
 
 struct Cover {
-    stop: oneshot::Sender<Duration>,
+    stop: oneshot::Sender<Leave>,
     serving: JoinHandle<usize>,
 }
 
@@ -58,7 +58,11 @@ impl Covers {
     pub(crate) fn set(&mut self, slots: &[usize]) {
         /// Those who are connected may ask once more.
         const IDLE: Duration = Duration::from_secs(5);
-        self.end_others(slots, IDLE);
+        let leave = Leave {
+            idle: IDLE,
+            closes: Vec::new(),
+        };
+        self.end_others(slots, &leave);
         for slot in slots {
             if !self.running.contains_key(slot)
                 && let Some(cover) = self.start(*slot)
@@ -68,13 +72,13 @@ impl Covers {
         }
     }
 
-    /// Ends the covers of all slots but these; their idle connections may wait for `idle`.
-    fn end_others(&mut self, slots: &[usize], idle: Duration) {
+    /// Ends the covers of all slots but these.
+    fn end_others(&mut self, slots: &[usize], leave: &Leave) {
         self.ending.retain(|ending| !ending.is_finished());
         let over = self.running.extract_if(|slot, _| !slots.contains(slot));
         for (_, cover) in over {
             // Its other end is there as long as it serves.
-            let _ = cover.stop.send(idle);
+            let _ = cover.stop.send(leave.clone());
             self.ending.push(cover.serving);
         }
     }
@@ -112,8 +116,8 @@ impl Covers {
 
     /// Accepts no more, and gives up the sockets: an address that is not served any more must not
     /// seem to be.
-    pub(crate) fn stop(&mut self, idle: Duration) {
-        self.end_others(&[], idle);
+    pub(crate) fn stop(&mut self, leave: &Leave) {
+        self.end_others(&[], leave);
         self.others.clear();
     }
 

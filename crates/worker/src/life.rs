@@ -85,6 +85,7 @@ fn start_and_serve(
         listeners,
         others,
         unix,
+        own,
         figures,
         counts,
         ..
@@ -140,7 +141,7 @@ fn start_and_serve(
         let served = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });
-                let mut orders = Orders::new(control, signals)?;
+                let mut orders = Orders::new(control, signals, own)?;
                 tokio::select! {
                     warm = warm_up(&front, &project) => if let Err(failure) = warm {
                         failure.report(reporter.as_ref());
@@ -161,9 +162,9 @@ fn start_and_serve(
                     tokio::spawn(control::reopen_logs_when_told());
                 }
                 let stop = async {
-                    let idle = orders.stop(&mut covers).await;
+                    let leave = orders.stop(&mut covers).await;
                     asked_at = Instant::now();
-                    idle
+                    leave
                 };
                 let listeners = Listeners {
                     addresses: listeners,

@@ -7,6 +7,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
+use appliance_front::ListenAt;
 use appliance_project::Project;
 use appliance_project::model::LogTarget;
 use appliance_project::tickets::TicketSecret;
@@ -21,6 +22,8 @@ pub(crate) struct Assignment {
     /// Those of other slots, with the slot.
     pub(crate) others: Vec<(usize, SocketAddr, TcpListener)>,
     pub(crate) unix: Vec<(PathBuf, UnixListener)>,
+    /// The sockets that go with the server.
+    pub(crate) own: Vec<ListenAt>,
     /// For lines of access logs.
     pub(crate) access_logs: Vec<(LogTarget, OwnedFd)>,
     /// For its lines of the log.
@@ -34,7 +37,9 @@ impl Assignment {
     pub(crate) fn read(path: &str) -> std::io::Result<Self> {
         let spec: WorkerSpec = serde_json::from_slice(&std::fs::read(path)?)?;
         close_on_exec_all();
+        let own = own_sockets(&spec);
         Ok(Assignment {
+            own,
             slot: spec.slot,
             project: spec.project,
             tickets: spec.tickets,
@@ -67,6 +72,17 @@ impl Assignment {
             counts: spec.counts.map(adopt),
         })
     }
+}
+
+/// All but those of a service manager, in which connections wait for the next server.
+fn own_sockets(spec: &WorkerSpec) -> Vec<ListenAt> {
+    let listeners = spec.listeners.iter().filter(|listener| !listener.outlives);
+    let addresses = listeners.map(|listener| ListenAt::Address(listener.address));
+    let unix = spec
+        .unix
+        .iter()
+        .map(|unix| ListenAt::Unix(unix.path.clone()));
+    addresses.chain(unix).collect()
 }
 
 /// What the supervisor handed over (sockets, the library, the spec) is for this process, not

@@ -110,7 +110,7 @@ async fn a_panic_costs_its_stream_alone() {
     let address = listener.local_addr().expect("an address");
     let listeners = vec![(project.sites[0].listen[0], listener)];
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let stopped = async move { stopped.await.unwrap_or(Duration::ZERO) };
+    let stopped = async move { stopped.await.unwrap_or_default() };
     let front = Arc::clone(&front);
     let serving = tokio::spawn(crate::serve(
         front,
@@ -134,6 +134,6 @@ async fn a_panic_costs_its_stream_alone() {
     }
     drop(client);
     assert!(driver.await.expect("no panic").is_ok());
-    stop.send(Duration::ZERO).expect("it serves");
+    stop.send(crate::Leave::default()).expect("it serves");
     assert_eq!(serving.await.expect("no panic").expect("served"), 0);
 }

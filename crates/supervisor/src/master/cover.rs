@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Master;
 use crate::lifecycle::State;
+use crate::listeners::Closed;
 use crate::process::{Exit, WorkerId};
 use crate::worker::{Role, Worker, humane};
 
@@ -130,7 +131,7 @@ impl Master {
         let after = humane(stand_in.since.elapsed());
         tracing::info!(after, "the application is served again by all workers");
         if let Some(worker) = self.workers.get_mut(&stand_in.worker) {
-            worker.retire(grace);
+            worker.retire(grace, &Closed::default());
         }
     }
 }

@@ -12,6 +12,7 @@ use appliance_project::wire::Reason;
 
 use super::Master;
 use crate::lifecycle::{BackOff, End, State};
+use crate::listeners::Closed;
 use crate::process::{Exit, WorkerId};
 use crate::worker::{Role, Worker};
 
@@ -162,7 +163,7 @@ impl Master {
         }
         let predecessor = predecessor.and_then(|id| self.workers.get_mut(&id));
         if let Some(predecessor) = predecessor {
-            predecessor.retire(grace);
+            predecessor.retire(grace, &Closed::default());
             tracing::info!(
                 worker = slot + 1,
                 reason = %replacement.reason,

@@ -233,9 +233,11 @@ impl Master {
             }
         }
         let grace = self.grace();
+        let next = &rollout.generation.listeners;
+        let closed = self.generation.listeners.closed_by(Some(next));
         for (id, worker) in &mut self.workers {
             if !rollout.has(*id) && worker.state != State::Draining {
-                worker.retire(grace);
+                worker.retire(grace, &closed);
             }
         }
         self.slots = rollout.members.iter().copied().map(Slot::held_by).collect();

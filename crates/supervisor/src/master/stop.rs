@@ -44,8 +44,9 @@ impl Master {
             tell_all(&rollout.asked, STOPPED_FIRST);
         }
         let grace = self.grace();
+        let closed = self.generation.listeners.closed_by(None);
         for worker in self.workers.values_mut() {
-            worker.stop(grace);
+            worker.stop(grace, &closed);
         }
         let asked_at = Instant::now();
         let mut outcome = Outcome::Stopped;
