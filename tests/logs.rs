@@ -134,7 +134,8 @@ fn assert_every_line_is_there(site: &Appliance, requests: usize) {
             let padding = if number.ends_with('7') { 9000 } else { 40 };
             let whole = format!("<{way} {number} {}>", "x".repeat(padding));
             let is_whole = line[at..] == whole;
-            assert!(is_whole, "a torn line in {name}: {way} {number}");
+            let shown = line.replace("x".repeat(40).as_str(), "~");
+            assert!(is_whole, "a torn line in {name}: {way} {number}: {shown}");
             *seen.entry(format!("{way} {number}")).or_default() += 1;
         }
     }
@@ -236,6 +237,56 @@ fn reloads_upgrades_and_dying_workers_lose_no_line_of_others() {
     assert_every_line_is_there(&site, requests);
 }
 
+/// A pipe that is full stops a writer in the middle of a line. Containers tend to have
+/// `PYTHONUNBUFFERED`, with which Python would have no lock for its streams.
+#[test]
+fn lines_stay_whole_when_nobody_reads_for_a_while() {
+    for unbuffered in ["", "1"] {
+        let project = project("threads = 6", "log = \"site.log\"");
+        let mut site = start(project.env("PYTHONUNBUFFERED", unbuffered));
+        let mut asked = 0;
+        for _ in 0..6 {
+            asked = ask_while_nobody_reads(&site, asked);
+        }
+        assert_eq!(site.stop(), 0);
+        let log = text(&site, "site.log");
+        for number in (0..asked).map(|number| number * 10 + 7) {
+            for way in ["out", "err"] {
+                let line = format!("<{way} {number} {}>", "x".repeat(9000));
+                let whole = log.lines().filter(|found| *found == line).count();
+                assert_eq!(whole, 1, "{way} {number}, unbuffered: {unbuffered:?}");
+            }
+        }
+    }
+}
+
+/// More long lines than pipes take. Returns the next number.
+#[track_caller]
+fn ask_while_nobody_reads(site: &Appliance, first: usize) -> usize {
+    const REQUESTS: usize = 60;
+    let mut all: Vec<Connection> = (0..REQUESTS).map(|_| site.connect()).collect();
+    site.signal(libc::SIGSTOP);
+    for (connection, number) in all.iter_mut().zip(first..) {
+        let path = number * 10 + 7;
+        connection.send(format!("GET /{path} HTTP/1.1\r\nhost: test\r\n\r\n"));
+    }
+    let is_answered = |connection: &mut Connection| {
+        let soon = Some(Duration::from_millis(200));
+        connection.stream().set_read_timeout(soon).unwrap();
+        connection.try_response().is_some()
+    };
+    let unanswered = all
+        .iter_mut()
+        .position(|connection| !is_answered(connection));
+    assert!(unanswered.is_some(), "the pipes take all of it");
+    site.signal(libc::SIGCONT);
+    let last = (first + REQUESTS - 1) * 10 + 7;
+    for number in [last - 10, last] {
+        wait_for_line(site, "site.log", &format!("<err {number} "));
+    }
+    first + REQUESTS
+}
+
 #[test]
 fn a_full_disk_costs_lines_and_says_so_when_there_is_room() {
     let project = project("", "log = \"site.log\"");
@@ -326,7 +377,14 @@ fn a_reload_takes_up_another_log_level_and_form() {
 
 #[test]
 fn a_worker_without_a_supervisor_writes_its_file_itself() {
-    let project = project("", "log = \"site.log\"\nmaster = false");
+    for unbuffered in ["", "1"] {
+        let project = project("", "log = \"site.log\"\nmaster = false");
+        writes_its_file_itself(project.env("PYTHONUNBUFFERED", unbuffered));
+    }
+}
+
+#[track_caller]
+fn writes_its_file_itself(project: Project) {
     let mut site = Appliance::launch(project, &[]);
     site.wait_until_listening_by("site.log");
     eventually("answer", || {

@@ -144,12 +144,13 @@ pub fn ready_pipe(process: String, target: LogTarget) -> io::Result<PipeWriter> 
 }
 
 /// Standard output and error of a child called `process`, so that what it prints goes to
-/// where `log` does; without one, to where this process's own lines go.
+/// where `log` does; without one, to where this process's own lines go. A child that prints from
+/// several threads needs [`Streams::Apart`].
 ///
 /// # Errors
 ///
 /// Those of [`pipe`].
-pub fn stdio(process: &str, log: Option<&Log>) -> io::Result<[Stdio; 2]> {
+pub fn stdio(process: &str, log: Option<&Log>, streams: Streams) -> io::Result<[Stdio; 2]> {
     let (target, json) = match log {
         Some(log) => (log.target.clone(), log.format == LogFormat::Json),
         None => route::target(),
@@ -157,11 +158,43 @@ pub fn stdio(process: &str, log: Option<&Log>) -> io::Result<[Stdio; 2]> {
     Ok(match target {
         LogTarget::Stderr => [io::stderr().into(), io::stderr().into()],
         LogTarget::Stdout => [io::stdout().into(), io::stdout().into()],
-        target => {
-            let pipe = collector::pipe(Kind::Printed, process.to_owned(), target, json)?;
-            [pipe.try_clone()?.into(), pipe.into()]
-        }
+        target => printed(process, &target, json, streams)?.map(Stdio::from),
     })
+}
+
+/// How a child's standard output and error reach the collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// By one pipe: the order of lines is that in which they were printed.
+    Together,
+    /// By one pipe each. When a pipe is full, a writer waits in the middle of its line, and another
+    /// one's comes in between; Python has a lock for each stream, and none for both.
+    Apart,
+}
+
+/// The writing ends for standard output and error of a process that has a collector.
+///
+/// # Errors
+///
+/// Those of [`pipe`].
+pub fn printed_pipes(process: &str, log: &Log) -> io::Result<[PipeWriter; 2]> {
+    let json = log.format == LogFormat::Json;
+    printed(process, &log.target, json, Streams::Apart)
+}
+
+fn printed(
+    process: &str,
+    target: &LogTarget,
+    json: bool,
+    streams: Streams,
+) -> io::Result<[PipeWriter; 2]> {
+    let pipe = || collector::pipe(Kind::Printed, process.to_owned(), target.clone(), json);
+    let output = pipe()?;
+    let error = match streams {
+        Streams::Together => output.try_clone()?,
+        Streams::Apart => pipe()?,
+    };
+    Ok([output, error])
 }
 
 /// Lets this process's lines go to a pipe made by [`pipe`] for [`Kind::Events`].

@@ -4,7 +4,7 @@ use std::io::{self, PipeWriter};
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::Command;
 
-use appliance_log::{HandedSource, Kind, OpenError};
+use appliance_log::{HandedSource, Kind, OpenError, Streams};
 use appliance_project::Project;
 use appliance_project::model::LogTarget;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl Pipes {
             0 => "front".to_owned(),
             number => format!("worker {number}"),
         };
-        let [stdout, stderr] = appliance_log::stdio(&name, Some(log))?;
+        let [stdout, stderr] = appliance_log::stdio(&name, Some(log), Streams::Apart)?;
         command.stdout(stdout).stderr(stderr);
         let mut access = Vec::new();
         for target in project.access_logs() {

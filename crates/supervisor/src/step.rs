@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use appliance_log::Streams;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
@@ -22,7 +23,8 @@ const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
 /// Runs `command`; what it prints goes to the log as it is.
 pub(crate) async fn run(mut command: Command, stage: &mut Stage) -> Result<Ended, Halt> {
-    let [stdout, stderr] = appliance_log::stdio("hook", None).map_err(Halt::from)?;
+    let [stdout, stderr] =
+        appliance_log::stdio("hook", None, Streams::Together).map_err(Halt::from)?;
     command.stdout(stdout).stderr(stderr);
     let child = match start(command) {
         Ok(child) => child,

@@ -14,6 +14,7 @@ mod process;
 mod recycling;
 mod replacement;
 mod spec;
+mod streams;
 
 /// The worker library of appliance.
 #[pyo3::pymodule]

@@ -99,7 +99,7 @@ fn start_and_serve(
         })?;
         appliance_figures::count_in(page);
     }
-    print_line_by_line(py);
+    crate::streams::print_whole_lines(py);
     std::env::set_current_dir(&project.python.chdir).map_err(|error| {
         Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
     })?;
@@ -217,22 +217,6 @@ enum End {
     Overdue,
     /// It never served: a request to warm up has failed, as was reported.
     Cold,
-}
-
-/// Python's standard output holds back what is printed where that is no terminal: for a program
-/// that serves, until it ends.
-fn print_line_by_line(py: Python<'_>) {
-    let reconfigure = || -> PyResult<()> {
-        let stdout = py.import("sys")?.getattr("stdout")?;
-        let options = pyo3::types::PyDict::new(py);
-        options.set_item("line_buffering", true)?;
-        stdout.call_method("reconfigure", (), Some(&options))?;
-        Ok(())
-    };
-    // It is `None` in a process that was started without.
-    if let Err(error) = reconfigure() {
-        tracing::debug!(%error, "standard output stays as it is");
-    }
 }
 
 fn start_pool(

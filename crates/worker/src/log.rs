@@ -1,12 +1,12 @@
 //! The log of a worker: its own lines, and what Python prints.
 //!
 //! Under a supervisor both have pipes to it, or its own streams. A worker alone has the thread
-//! that writes files itself, and puts a pipe to it where standard output and error were.
+//! that writes files itself, and puts pipes to it where standard output and error were.
 
 use std::io;
 use std::os::fd::OwnedFd;
 
-use appliance_log::{Kind, ReadyLines};
+use appliance_log::ReadyLines;
 use appliance_project::Project;
 
 use crate::process::{redirect_output, restore_output};
@@ -67,8 +67,8 @@ fn collect(project: &Project, name: String) -> io::Result<Option<[OwnedFd; 2]>> 
     if !appliance_log::needs_collector(&log.target) {
         return Ok(None);
     }
-    let pipe = appliance_log::pipe(Kind::Printed, name, log)?;
-    redirect_output(&pipe).map(Some)
+    let pipes = appliance_log::printed_pipes(&name, log)?;
+    redirect_output(&pipes).map(Some)
 }
 
 /// Opens log files anew, as SIGUSR1 asks for it.

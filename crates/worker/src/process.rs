@@ -40,19 +40,19 @@ pub(crate) fn end_now(py: Python<'_>, status: u8) -> u8 {
     status
 }
 
-/// Puts `pipe` where standard output and error are; what was there.
-pub(crate) fn redirect_output(pipe: &impl AsFd) -> io::Result<[OwnedFd; 2]> {
+/// Puts `pipes` where standard output and error are; what was there.
+pub(crate) fn redirect_output(pipes: &[impl AsFd; 2]) -> io::Result<[OwnedFd; 2]> {
     let saved = [
         io::stdout().as_fd().try_clone_to_owned()?,
         io::stderr().as_fd().try_clone_to_owned()?,
     ];
-    for (standard, name) in [libc::STDOUT_FILENO, libc::STDERR_FILENO]
+    for (pipe, (standard, name)) in pipes
         .iter()
-        .zip(["out", "err"])
+        .zip([(libc::STDOUT_FILENO, "out"), (libc::STDERR_FILENO, "err")])
     {
         // SAFETY: dup2(2) touches no memory; both descriptors are open, and nobody but this process's
         // standard streams means the one that is replaced.
-        if unsafe { libc::dup2(pipe.as_fd().as_raw_fd(), *standard) } < 0 {
+        if unsafe { libc::dup2(pipe.as_fd().as_raw_fd(), standard) } < 0 {
             tracing::debug!(name, "a standard stream stays as it is");
         }
     }
