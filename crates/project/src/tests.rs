@@ -6,3 +6,4 @@ mod fixture;
 mod layering;
 mod meaning;
 mod reference;
+mod tls;

@@ -1,0 +1,273 @@
+//! `[site.tls]`: what it comes to mean, and every message about it, compared whole.
+
+use std::fs;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use super::fixture::Shop;
+use crate::model::{ClientCertificates, Hsts, HttpsRedirect, TlsVersion};
+
+/// A shop with a certificate that is good for `shop.test` from this year until that one.
+fn shop(from: i32, until: i32) -> Shop {
+    let shop = Shop::new();
+    let mut params = CertificateParams::new(["shop.test".to_owned()]).expect("parameters");
+    params.not_before = date_time_ymd(from, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    for (name, text) in [
+        ("site.pem", certificate.pem()),
+        ("site.key", key.serialize_pem()),
+    ] {
+        fs::write(shop.path().join(name), text).expect("written");
+    }
+    shop
+}
+
+fn site(listen: &str, tls: &str) -> String {
+    format!(
+        "[[site]]\nlisten = {listen}\nserver_name = \"shop.test\"\n[site.tls]\n{tls}\n\
+         [site.routes]\n\"/\" = {{ files = \"dist\" }}\n"
+    )
+}
+
+const PAIR: &str = "certificate = \"site.pem\"\nkey = \"site.key\"";
+
+/// The report without the lines of the file that it shows.
+#[track_caller]
+fn told(shop: &Shop, listen: &str, tls: &str) -> String {
+    let report = match shop.load(site(listen, tls), &[], &[]) {
+        Ok(loaded) => loaded.warnings.to_string(),
+        Err(report) => report.to_string(),
+    };
+    let said = |line: &&str| {
+        ["error: ", "warning: "]
+            .iter()
+            .any(|start| line.starts_with(start))
+            || line.contains("= help: ")
+    };
+    let lines = shop.shown(&report);
+    let lines = lines.lines().filter(said).map(str::trim);
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_whole_table_is_understood() {
+    let shop = shop(2020, 2120);
+    let tls = format!(
+        "{PAIR}\nminimum_version = \"1.3\"\nreject_unknown_names = true\nhttps_port = 443\n\
+         hsts = \"1y\"\nhsts_subdomains = true\nclient_ca = \"site.pem\"\n\
+         client_certificate = \"optional\""
+    );
+    let loaded = shop
+        .load(site("[\":80\", \"https://:8443\"]", &tls), &[], &[])
+        .unwrap_or_else(|report| panic!("{report}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    let site = &loaded.project.sites[0];
+    assert_eq!((site.listen.len(), site.https.len()), (2, 1));
+    assert_eq!(site.https[0].port(), 8443);
+    let tls = site.tls.as_ref().expect("TLS");
+    assert_eq!(tls.minimum_version, TlsVersion::V13);
+    assert!(tls.reject_unknown_names);
+    assert!(matches!(tls.clients, ClientCertificates::Optional(_)));
+    assert_eq!(tls.redirect, Some(HttpsRedirect::Port(443)));
+    let hsts = Hsts {
+        max_age: Duration::from_secs(31_536_000),
+        subdomains: true,
+        preload: false,
+    };
+    assert_eq!(tls.hsts, Some(hsts));
+    // No log of the project shows its key.
+    let key = fs::read_to_string(shop.path().join("site.key")).expect("the key");
+    let secret = key.lines().nth(1).expect("a line");
+    assert!(!format!("{:?}", loaded.project).contains(secret));
+}
+
+#[test]
+fn plain_addresses_redirect_unless_told_otherwise() {
+    let shop = shop(2020, 2120);
+    for (listen, more, redirect) in [
+        (
+            "[\":80\", \"https://:443\"]",
+            "",
+            Some(HttpsRedirect::Port(443)),
+        ),
+        ("[\":80\", \"https://:0\"]", "", Some(HttpsRedirect::Picked)),
+        (
+            "[\":80\", \"https://:443\"]",
+            "redirect_to_https = false",
+            None,
+        ),
+        ("\"https://:443\"", "", None),
+    ] {
+        let text = site(listen, &format!("{PAIR}\n{more}"));
+        let loaded = shop.load(text, &[], &[]).unwrap_or_else(|r| panic!("{r}"));
+        let tls = loaded.project.sites[0].tls.as_ref().expect("TLS");
+        assert_eq!(tls.redirect, redirect, "{listen} {more}");
+    }
+}
+
+#[test]
+fn files_that_will_not_do_are_named_with_the_reason() {
+    let shop = shop(2020, 2120);
+    let other = KeyPair::generate().expect("a key").serialize_pem();
+    for (name, text) in [
+        ("other.key", other.as_str()),
+        ("text.pem", "no certificate\n"),
+        ("half.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n"),
+        (
+            "encrypted.key",
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        ),
+    ] {
+        fs::write(shop.path().join(name), text).expect("written");
+    }
+    for (certificate, key, says) in [
+        (
+            "none.pem",
+            "site.key",
+            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/none.pem` cannot be read: there is no such file\n",
+        ),
+        (
+            "dist",
+            "site.key",
+            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/dist` cannot be read: it is not a file\n",
+        ),
+        (
+            "text.pem",
+            "site.key",
+            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/text.pem` is not PEM text: it has no `-----BEGIN …-----` line\n\
+             = help: `openssl x509 -inform der -in FILE` and `openssl pkey -inform der -in FILE` make PEM of DER\n",
+        ),
+        (
+            "site.key",
+            "site.pem",
+            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/site.key` holds a private key and no certificate\n\
+             = help: `certificate` and `key` may be the wrong way round\n",
+        ),
+        (
+            "site.pem",
+            "encrypted.key",
+            "error: project.toml:6:7: `site.0.tls.key`: `/srv/shop/encrypted.key` is a key with a password\n\
+             = help: `openssl pkey -in FILE -out NEW` removes the password\n",
+        ),
+        (
+            "site.pem",
+            "other.key",
+            "error: project.toml:6:7: the key `/srv/shop/other.key` is not that of the certificate `/srv/shop/site.pem`\n\
+             = help: the site's own certificate comes first in its file; and a renewal changes both files\n",
+        ),
+    ] {
+        let tls = format!("certificate = \"{certificate}\"\nkey = \"{key}\"");
+        assert_eq!(
+            told(&shop, "\"https://:443\"", &tls),
+            says,
+            "{certificate} {key}"
+        );
+    }
+    let half = "certificate = \"half.pem\"\nkey = \"site.key\"";
+    let said = told(&shop, "\"https://:443\"", half);
+    assert!(
+        said.contains("`/srv/shop/half.pem` cannot be understood: "),
+        "{said}"
+    );
+}
+
+/// Warnings: the server starts.
+#[test]
+fn a_certificate_out_of_its_time_or_for_other_names_is_a_warning() {
+    let (past, future) = (shop(2000, 2001), shop(2100, 2120));
+    let said = told(&past, "\"https://:443\"", PAIR);
+    assert_eq!(
+        said,
+        "warning: project.toml:5:15: the certificate `/srv/shop/site.pem` has expired: 2001-01-01T00:00:00Z\n\
+         = help: browsers refuse it; renew it, then run `appliance reload`\n"
+    );
+    let said = told(&future, "\"https://:443\"", PAIR);
+    assert_eq!(
+        said,
+        "warning: project.toml:5:15: the certificate `/srv/shop/site.pem` is not valid before 2100-01-01T00:00:00Z\n\
+         = help: browsers refuse it until then; is this machine's clock right?\n"
+    );
+    let shop = shop(2020, 2120);
+    let text = site("\"https://:443\"", PAIR)
+        .replace("\"shop.test\"", "[\"shop.test\", \"www.shop.test\"]");
+    let loaded = shop.load(text, &[], &[]).unwrap_or_else(|r| panic!("{r}"));
+    let said = loaded.warnings.to_string();
+    assert_eq!(said.matches("warning: ").count(), 1, "{said}");
+    assert!(
+        said.contains("site.pem` is not good for `www.shop.test`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let shop = shop(2020, 2120);
+    for (listen, more, says) in [
+        (
+            "\":80\"",
+            "",
+            "error: project.toml:4:1: the site has `[site.tls]`, but no `https://` address that would use it\n\
+             = help: write `listen = \"https://:443\"`, or `[\"https://:443\", \":80\"]`\n",
+        ),
+        (
+            "\"https://:443\"",
+            "redirect_to_https = true",
+            "error: project.toml:7:21: `redirect_to_https` has no use: the site has no plain address to redirect from\n\
+             = help: add one to `listen`, such as \":80\", or leave this out\n",
+        ),
+        (
+            "\"https://:443\"",
+            "client_certificate = \"required\"",
+            "error: project.toml:7:22: `client_certificate` needs `client_ca`: who vouches for clients\n\
+             = help: add `client_ca = \"clients.pem\"`\n",
+        ),
+        (
+            "\"https://:443\"",
+            "client_ca = \"site.pem\"\nclient_certificate = \"off\"",
+            "error: project.toml:8:22: `client_ca` has no use with `client_certificate = \"off\"`\n\
+             = help: leave out one of the two\n",
+        ),
+        (
+            "\"https://:443\"",
+            "hsts_subdomains = true",
+            "error: project.toml:7:19: `hsts_subdomains` belongs to `hsts`, which is missing\n",
+        ),
+        (
+            "\"https://:443\"",
+            "hsts = \"30d\"\nhsts_subdomains = true\nhsts_preload = true",
+            "error: project.toml:9:16: `hsts_preload` needs `hsts` of a year or more and `hsts_subdomains = true`\n",
+        ),
+        (
+            "\"https://:443\"",
+            "minimum_version = \"1.1\"",
+            "error: project.toml:7:19: `site.0.tls.minimum_version` must be \"1.2\" or \"1.3\", found `\"1.1\"`\n",
+        ),
+        (
+            "\"443 ssl\"",
+            "",
+            "error: project.toml:2:10: `listen` takes an address alone, found `443 ssl`\n\
+             = help: write \"https://:443\"\n",
+        ),
+    ] {
+        assert_eq!(
+            told(&shop, listen, &format!("{PAIR}\n{more}")),
+            says,
+            "{listen} {more}"
+        );
+    }
+    let bare = "[[site]]\nlisten = [\":80\", \"https://:443\"]\n[site.routes]\n\"/\" = { files = \"dist\" }\n";
+    let report = shop.load(bare, &[], &[]).expect_err("no certificate");
+    let says =
+        "project.toml:2:18: `https://0.0.0.0:443` needs `[site.tls]` with `certificate` and `key`";
+    assert!(shop.shown(&report.to_string()).contains(says), "{report}");
+    let two = format!(
+        "{}[[site]]\nlisten = 443\nserver_name = \"b\"\n[site.routes]\n\"/\" = {{ files = \"dist\" }}\n",
+        site("\"https://:443\"", PAIR)
+    );
+    let report = shop.load(two, &[], &[]).expect_err("two protocols");
+    let says = "`0.0.0.0:443` is `http://` here, but `https://` in `site.0`";
+    assert!(report.to_string().contains(says), "{report}");
+}
