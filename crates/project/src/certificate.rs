@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
@@ -124,6 +124,20 @@ pub fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, PemProbl
         true if text.contains("PRIVATE KEY-----") => Err(PemProblem::KeyInstead),
         true => Err(PemProblem::Lacks),
     }
+}
+
+/// The authorities in the store of the machine, where its package manager keeps them (or where
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` say), and why there may be fewer than there should.
+pub fn system_authorities() -> (Vec<CertificateDer<'static>>, Option<String>) {
+    let found = rustls_native_certs::load_native_certs();
+    let reason = found.errors.first().map(ToString::to_string);
+    (found.certs, reason)
+}
+
+/// Whether a certificate has neither expired nor is of the future.
+pub fn is_in_its_time(certificate: &CertificateDer<'static>) -> bool {
+    let statement = Statement::of(certificate);
+    statement.is_ok_and(|said| said.validity(SystemTime::now()) == Validity::Good)
 }
 
 fn private_key(text: &str) -> Result<PrivateKeyDer<'static>, PemProblem> {

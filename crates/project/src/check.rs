@@ -14,6 +14,7 @@ mod log;
 mod machine_memory;
 mod paths;
 mod proxy;
+mod proxy_tls;
 mod recycling;
 mod redirect;
 mod route;

@@ -477,7 +477,7 @@ pub(crate) static PROXY: Section = Section {
             may be done twice (GET, HEAD, OPTIONS, TRACE, PUT, DELETE without a body that has left) also when the \
             connection broke before an answer. Workers count and choose each for itself.",
     keys: &[
-        key("to", Kind::Targets, Default::Required, "The servers: `\"http://host:port\"`, `\"h2c://host:port\"` (HTTP/2 without TLS) or `\"unix:/path\"`; one, a list, or a table of URLs and weights (`{ \"http://a:1\" = 3, \"http://b:1\" = 1 }`). A path in the URL stands in the place of the route's path, as in nginx; without one the request's path is passed on as it is."),
+        key("to", Kind::Targets, Default::Required, "The servers: `\"http://host:port\"`, `\"https://host:port\"` (HTTP/2 if the server speaks it), `\"h2c://host:port\"` (HTTP/2 without TLS) or `\"unix:/path\"`; one, a list, or a table of URLs and weights (`{ \"http://a:1\" = 3, \"http://b:1\" = 1 }`). A path in the URL stands in the place of the route's path, as in nginx; without one the request's path is passed on as it is."),
         key("balance", Kind::Text, Default::Toml("\"round_robin\""), "Which server gets a request: `\"round_robin\"`; `\"least_requests\"`, the better of two taken at random; `\"address\"`, the same for the same client; or `\"field:Name\"`, the same for the same value of a header field.")
             .nginx(&["least_conn", "ip_hash", "hash", "random"]),
         key("host", Kind::Choice(&["client", "server"]), Default::Toml("\"client\""), "Which Host field servers see: the client's, or their own. (nginx's default is their own, and applications then build wrong links.)"),
@@ -493,6 +493,12 @@ pub(crate) static PROXY: Section = Section {
         key("health_interval", Kind::Duration(100, 3_600_000), Default::Toml("\"5s\""), "The time between two such requests to a server, from each worker."),
         key("idle_connections", Kind::Count(0, 65_536, false), Default::Toml("32"), "Connections without a request that are kept open to each server, by each worker.")
             .nginx(&["keepalive"]),
+        key("ca", Kind::Path, Default::Said("those of the machine's own store"), "The certificates, in PEM, of the authorities that vouch for servers of `https://`. A server that has signed its own is known by that certificate. Workers get the contents; a reload reads the file anew.")
+            .nginx(&["proxy_ssl_trusted_certificate"]),
+        key("verify", Kind::Flag, Default::Toml("true"), "Whether servers of `https://` have to show a good certificate. Without it whoever is in between reads and changes everything. (nginx's default is `off`.)")
+            .nginx(&["proxy_ssl_verify"]),
+        key("server_name", Kind::Text, Default::Said("the host of each URL"), "The name that servers of `https://` are asked for (SNI), and that their certificates have to be good for.")
+            .nginx(&["proxy_ssl_name"]),
     ],
 };
 

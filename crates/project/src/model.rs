@@ -692,6 +692,27 @@ pub struct Proxy {
     pub health_interval: Duration,
     /// `idle_connections`: kept open to each target, per worker. Default 32; 0 to 65536.
     pub idle_connections: usize,
+    /// `ca`, `verify` and `server_name`.
+    pub tls: ProxyTls,
+}
+
+/// How targets of `https://` are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyTls {
+    /// `verify` (default) and `ca`: whose certificates are believed. None: anybody's.
+    pub trusts: Option<Trust>,
+    /// `server_name`: what targets are asked for, and the name that their certificates have to be
+    /// good for. Default: the host of each target.
+    pub server_name: Option<String>,
+}
+
+/// Who vouches for other servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Trust {
+    /// The authorities in the store of the machine.
+    System,
+    /// Those of `ca`: their certificates in PEM.
+    Authorities(String),
 }
 
 /// A server that requests are passed to.
@@ -699,12 +720,23 @@ pub struct Proxy {
 pub struct ProxyTarget {
     /// Where it listens.
     pub address: TargetAddress,
-    /// `h2c://`: HTTP/2 without TLS. Else HTTP/1.1.
-    pub http2: bool,
+    /// What is spoken there.
+    pub protocol: TargetProtocol,
     /// Stands in the place of the route's path; none: the request's path is passed on as it is.
     pub path: Option<String>,
     /// Its share of the requests, 1 to 1000, against those of the others.
     pub weight: u32,
+}
+
+/// What is spoken with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TargetProtocol {
+    /// `http://` and `unix:`: HTTP/1.1.
+    Http,
+    /// `h2c://`: HTTP/2 without TLS.
+    H2c,
+    /// `https://`: HTTP/2 if the target can, or else HTTP/1.1.
+    Https,
 }
 
 /// Where a target listens.

@@ -550,8 +550,12 @@ fn one_line(message: &str) -> String {
 
 fn url(problem: UrlProblem) -> &'static str {
     match problem {
-        UrlProblem::Scheme => "is no server's URL: it begins with `http://`, `h2c://` or `unix:/`",
-        UrlProblem::Tls => "asks for TLS, which servers are not spoken to with: use `http://`",
+        UrlProblem::Scheme => {
+            "is no server's URL: it begins with `http://`, `https://`, `h2c://` or `unix:/`"
+        }
+        UrlProblem::Tls => {
+            "asks for HTTP/2 over TLS: write `https://`, which speaks it where the server can"
+        }
         UrlProblem::Host => "names no host",
         UrlProblem::Port => "has a port that is no number from 1 to 65535",
         UrlProblem::Path => "has a path that is not in normal form",

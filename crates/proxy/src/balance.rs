@@ -117,7 +117,7 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use appliance_project::model::{ProxyTarget, TargetAddress};
+    use appliance_project::model::{ProxyTarget, ProxyTls, TargetAddress, TargetProtocol, Trust};
 
     use super::*;
     use crate::target::UnderWay;
@@ -134,15 +134,19 @@ mod tests {
             health_check: None,
             health_interval: Duration::from_secs(1),
             idle_connections: 1,
+            tls: ProxyTls {
+                trusts: Some(Trust::System),
+                server_name: None,
+            },
         };
         let target = |(at, weight): (usize, &u32)| {
             let written = ProxyTarget {
                 address: TargetAddress::Tcp(format!("10.0.0.{at}"), 80),
-                http2: false,
+                protocol: TargetProtocol::Http,
                 path: None,
                 weight: *weight,
             };
-            Arc::new(Target::new(&written, &proxy))
+            Arc::new(Target::new(&written, &proxy, None))
         };
         weights.iter().enumerate().map(target).collect()
     }

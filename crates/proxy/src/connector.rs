@@ -1,4 +1,4 @@
-//! Connections to a target: TCP or a unix socket, within a time.
+//! Connections to a target: TCP, with TLS or without, or a unix socket, within a time.
 
 use std::future::Future;
 use std::io;
@@ -12,13 +12,18 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 use tower_service::Service;
+
+use crate::tls::{self, Tls};
 
 /// Connects to one address, whatever the request's own says.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     address: TargetAddress,
     timeout: Duration,
+    /// None: the target is spoken to in clear.
+    tls: Option<Tls>,
 }
 
 /// A connection to a target.
@@ -26,26 +31,34 @@ pub(crate) struct Connector {
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Connector {
-    pub(crate) fn new(address: TargetAddress, timeout: Duration) -> Self {
-        Connector { address, timeout }
+    pub(crate) fn new(address: TargetAddress, timeout: Duration, tls: Option<Tls>) -> Self {
+        Connector {
+            address,
+            timeout,
+            tls,
+        }
     }
 
-    async fn connect(self) -> io::Result<TokioIo<Stream>> {
+    pub(crate) async fn connect(&self) -> io::Result<Stream> {
         let connecting = async {
             Ok(match &self.address {
                 TargetAddress::Tcp(host, port) => {
                     let stream = TcpStream::connect((host.as_str(), *port)).await?;
                     stream.set_nodelay(true)?;
-                    Stream::Tcp(stream)
+                    match &self.tls {
+                        Some(tls) => Stream::Tls(Box::new(tls.shake_hands(stream).await?)),
+                        None => Stream::Tcp(stream),
+                    }
                 }
                 TargetAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             })
         };
         match tokio::time::timeout(self.timeout, connecting).await {
-            Ok(connected) => connected.map(TokioIo::new),
+            Ok(connected) => connected,
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!("no connection within {:?}", self.timeout),
@@ -64,7 +77,15 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        Box::pin(self.clone().connect())
+        let connector = self.clone();
+        Box::pin(async move { connector.connect().await.map(TokioIo::new) })
+    }
+}
+
+impl Stream {
+    /// Whether HTTP/2 was agreed upon in the handshake.
+    pub(crate) fn has_agreed_on_http2(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2))
     }
 }
 
@@ -83,6 +104,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -96,6 +118,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -107,6 +130,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
     }
 
@@ -118,6 +142,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -125,6 +150,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

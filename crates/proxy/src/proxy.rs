@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use appliance_project::model;
+use appliance_project::model::{self, ProxyTarget, TargetProtocol};
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use hyper_util::client::legacy;
 
 use crate::answer::Answer;
 use crate::balance::Balance;
 use crate::request::{Asked, Destination};
+use crate::sender::Unsent;
 use crate::target::{Target, UnderWay};
+use crate::tls::Configs;
 use crate::upload::Upload;
 
 /// The targets of a route.
@@ -48,7 +49,10 @@ enum Attempt {
 impl Proxy {
     /// Those of project.toml. Nothing is connected to yet.
     pub fn new(written: &model::Proxy) -> Self {
-        let target = |target| Arc::new(Target::new(target, written));
+        let is_secure = |target: &ProxyTarget| target.protocol == TargetProtocol::Https;
+        let secure = written.targets.iter().any(is_secure);
+        let configs = secure.then(|| Configs::new(&written.tls)).flatten();
+        let target = |target| Arc::new(Target::new(target, written, configs.as_ref()));
         Proxy {
             targets: written.targets.iter().map(target).collect(),
             balance: Balance::new(&written.balance, written.targets.len()),
@@ -121,15 +125,16 @@ impl Proxy {
             written: &target.written,
             authority: &target.authority,
             keeps_host: self.written.keeps_host,
+            can_switch: target.sender.can_switch(),
         };
         let request = asked
             .rewritten(destination, upload.clone())
             .map_err(|_| Attempt::Unfit)?;
+        let asked_to_switch = asked.upgrade().is_some() && target.sender.can_switch();
         let under_way = UnderWay::begin(target);
         let response = self
-            .within_time(target.client.request(request), &upload)
+            .within_time(target.sender.send(request, asked_to_switch), &upload)
             .await?;
-        let asked_to_switch = asked.upgrade().is_some() && !target.written.http2;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS && !asked_to_switch {
             return Err(Attempt::Broken("it changed the protocol unasked".into()));
         }
@@ -146,7 +151,7 @@ impl Proxy {
 
     async fn within_time<T>(
         &self,
-        response: impl Future<Output = Result<T, legacy::Error>>,
+        response: impl Future<Output = Result<T, Unsent>>,
         upload: &Upload,
     ) -> Result<T, Attempt> {
         let timeout = self.written.response_timeout;
@@ -155,10 +160,8 @@ impl Proxy {
         loop {
             match tokio::time::timeout(timeout, response.as_mut()).await {
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) if error.is_connect() => {
-                    return Err(Attempt::NotSent(reason(&error)));
-                }
-                Ok(Err(error)) => return Err(Attempt::Broken(reason(&error))),
+                Ok(Err(Unsent::NotSent(reason))) => return Err(Attempt::NotSent(reason)),
+                Ok(Err(Unsent::Broken(reason))) => return Err(Attempt::Broken(reason)),
                 Err(_) => {}
             }
             // The time in which a client sends its body is the client's, and has a clock there.
@@ -235,9 +238,9 @@ impl Proxy {
         let host = HeaderValue::from_str(&target.authority).map_err(|error| error.to_string())?;
         request.headers_mut().insert(header::HOST, host);
         let patience = self.written.health_interval.max(Duration::from_secs(1));
-        match tokio::time::timeout(patience, target.client.request(request)).await {
+        match tokio::time::timeout(patience, target.sender.send(request, false)).await {
             Err(_) => Err(format!("no answer within {patience:?}")),
-            Ok(Err(error)) => Err(reason(&error)),
+            Ok(Err(Unsent::NotSent(reason) | Unsent::Broken(reason))) => Err(reason),
             Ok(Ok(response)) => match response.status() {
                 status if status.is_success() || status.is_redirection() => Ok(()),
                 status => Err(format!("it answered {status}")),

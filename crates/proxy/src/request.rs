@@ -54,6 +54,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) written: &'a ProxyTarget,
     pub(crate) authority: &'a str,
     pub(crate) keeps_host: bool,
+    /// It can change the connection's protocol.
+    pub(crate) can_switch: bool,
 }
 
 /// Why a request cannot be passed on.
@@ -81,6 +83,7 @@ impl Asked<'_> {
             .map(|(_, _, value)| value)
     }
 
+    /// As HTTP/1.1 has it.
     pub(crate) fn rewritten(
         &self,
         to: Destination<'_>,
@@ -89,10 +92,6 @@ impl Asked<'_> {
         let mut request = Request::new(upload);
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.uri(to)?;
-        *request.version_mut() = match to.written.http2 {
-            true => Version::HTTP_2,
-            false => Version::HTTP_11,
-        };
         *request.headers_mut() = self.fields(to)?;
         Ok(request)
     }
@@ -143,7 +142,7 @@ impl Asked<'_> {
         let host = asked_host.clone().filter(|_| to.keeps_host).unwrap_or(own);
         fields.insert(header::HOST, host);
         self.say_who(&mut fields, asked_host)?;
-        if let Some(protocol) = self.upgrade().filter(|_| !to.written.http2) {
+        if let Some(protocol) = self.upgrade().filter(|_| to.can_switch) {
             fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             let protocol = HeaderValue::from_bytes(protocol).map_err(|_| Unfit)?;
             fields.insert(header::UPGRADE, protocol);
@@ -195,7 +194,7 @@ fn spelled(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use appliance_message::{Limits, parse};
-    use appliance_project::model::TargetAddress;
+    use appliance_project::model::{TargetAddress, TargetProtocol};
 
     use super::*;
 
@@ -220,7 +219,7 @@ mod tests {
         };
         let written = ProxyTarget {
             address: TargetAddress::Tcp("node".into(), 3000),
-            http2: false,
+            protocol: TargetProtocol::Http,
             path: path.map(str::to_owned),
             weight: 1,
         };
@@ -228,6 +227,7 @@ mod tests {
             written: &written,
             authority: "node:3000",
             keeps_host,
+            can_switch: true,
         };
         let request = asked.rewritten(to, Upload::none()).unwrap();
         let mut fields: Vec<String> = request

@@ -2,19 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use appliance_project::model::{self, ProxyTarget, TargetAddress};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use appliance_project::model::{self, ProxyTarget, TargetAddress, TargetProtocol};
 
-use crate::connector::Connector;
 use crate::health::Health;
-use crate::upload::Upload;
-
-/// How long a connection without requests is kept: less than the 60 to 75 s after which servers close
-/// theirs, so that few requests meet one that is being closed.
-const IDLE: Duration = Duration::from_secs(50);
+use crate::sender::Sender;
+use crate::tls::Configs;
 
 /// A target.
 #[derive(Debug)]
@@ -23,7 +16,7 @@ pub(crate) struct Target {
     /// As its own Host field would say it.
     pub(crate) authority: String,
     pub(crate) health: Health,
-    pub(crate) client: Client<Connector, Upload>,
+    pub(crate) sender: Sender,
     under_way: AtomicUsize,
 }
 
@@ -32,27 +25,27 @@ pub(crate) struct Target {
 pub(crate) struct UnderWay(Arc<Target>);
 
 impl Target {
-    pub(crate) fn new(written: &ProxyTarget, proxy: &model::Proxy) -> Self {
+    pub(crate) fn new(
+        written: &ProxyTarget,
+        proxy: &model::Proxy,
+        configs: Option<&Configs>,
+    ) -> Self {
+        let usual_port = match written.protocol {
+            TargetProtocol::Https => ":443",
+            TargetProtocol::Http | TargetProtocol::H2c => ":80",
+        };
         let authority = match &written.address {
             TargetAddress::Tcp(..) => {
                 let whole = written.address.to_string();
-                whole.strip_suffix(":80").unwrap_or(&whole).to_owned()
+                whole.strip_suffix(usual_port).unwrap_or(&whole).to_owned()
             }
             TargetAddress::Unix(_) => "localhost".to_owned(),
         };
-        let connector = Connector::new(written.address.clone(), proxy.connect_timeout);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(proxy.idle_connections)
-            .http2_only(written.http2)
-            .set_host(false)
-            .build(connector);
         Target {
             written: written.clone(),
             authority,
             health: Health::new(proxy.max_failures, proxy.fail_timeout),
-            client,
+            sender: Sender::new(written, proxy, configs),
             under_way: AtomicUsize::new(0),
         }
     }

@@ -6,7 +6,7 @@ use crate::defaults;
 use crate::fault::{Fault, UrlProblem};
 use crate::key_path::quoted;
 use crate::keys::{Kind, PROXY};
-use crate::model::{Balance, Proxy, ProxyTarget, TargetAddress};
+use crate::model::{Balance, Proxy, ProxyTarget, TargetAddress, TargetProtocol};
 use crate::reader::{Entry, Table, whole};
 
 use super::Check;
@@ -53,8 +53,10 @@ impl Check<'_, '_> {
         let health_check = optional(&table, "health_check", || self.health_check(&table));
         let health_interval = self.reader.duration(&table, "health_interval");
         let idle_connections = self.reader.count(&table, "idle_connections");
+        let targets = targets?;
+        let tls = self.proxy_tls(&table, &to, &targets);
         Some(Proxy {
-            targets: targets?,
+            targets,
             balance: balance?,
             keeps_host: host? == "client",
             connect_timeout: connect_timeout?,
@@ -64,6 +66,7 @@ impl Check<'_, '_> {
             health_check: health_check?,
             health_interval: health_interval?,
             idle_connections: idle_connections??,
+            tls: tls?,
         })
     }
 
@@ -159,16 +162,17 @@ fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
         }
         return Ok(ProxyTarget {
             address: TargetAddress::Unix(path.into()),
-            http2: false,
+            protocol: TargetProtocol::Http,
             path: None,
             weight,
         });
     }
     let (scheme, rest) = url.split_once("://").ok_or(UrlProblem::Scheme)?;
-    let http2 = match scheme {
-        "http" => false,
-        "h2c" => true,
-        "https" | "h2" | "grpcs" => return Err(UrlProblem::Tls),
+    let (protocol, usual_port) = match scheme {
+        "http" => (TargetProtocol::Http, 80),
+        "h2c" => (TargetProtocol::H2c, 80),
+        "https" => (TargetProtocol::Https, 443),
+        "h2" | "grpcs" => return Err(UrlProblem::Tls),
         _ => return Err(UrlProblem::Scheme),
     };
     if rest.contains(['?', '#']) {
@@ -184,16 +188,16 @@ fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
     if authority.contains('@') {
         return Err(UrlProblem::User);
     }
-    let (host, port) = host_and_port(authority)?;
+    let (host, port) = host_and_port(authority, usual_port)?;
     Ok(ProxyTarget {
         address: TargetAddress::Tcp(host, port),
-        http2,
+        protocol,
         path,
         weight,
     })
 }
 
-fn host_and_port(authority: &str) -> Result<(String, u16), UrlProblem> {
+fn host_and_port(authority: &str, usual_port: u16) -> Result<(String, u16), UrlProblem> {
     let end = authority.rfind(']').map_or(0, |at| at + 1);
     let (host, port) = match authority[end..].find(':') {
         Some(at) => {
@@ -202,7 +206,7 @@ fn host_and_port(authority: &str) -> Result<(String, u16), UrlProblem> {
             let port = port.parse().ok().filter(|port| digits && *port != 0);
             (&authority[..end + at], port.ok_or(UrlProblem::Port)?)
         }
-        None => (authority, 80),
+        None => (authority, usual_port),
     };
     let bare = host
         .strip_prefix('[')
@@ -227,28 +231,26 @@ mod tests {
     #[test]
     fn urls_of_servers_are_read() {
         let tcp = |host: &str, port| TargetAddress::Tcp(host.into(), port);
-        for (url, address, http2, path) in [
-            ("http://a", tcp("a", 80), false, None),
-            ("http://127.0.0.1:3000", tcp("127.0.0.1", 3000), false, None),
-            ("http://[::1]:3000/", tcp("::1", 3000), false, Some("/")),
-            ("h2c://node_1:1/v2/", tcp("node_1", 1), true, Some("/v2/")),
-            (
-                "unix:/run/a.sock",
-                TargetAddress::Unix("/run/a.sock".into()),
-                false,
-                None,
-            ),
-            (
-                "unix:///run/a.sock",
-                TargetAddress::Unix("/run/a.sock".into()),
-                false,
-                None,
-            ),
+        let unix = || TargetAddress::Unix("/run/a.sock".into());
+        let (http, h2c, https) = (
+            TargetProtocol::Http,
+            TargetProtocol::H2c,
+            TargetProtocol::Https,
+        );
+        for (url, address, protocol, path) in [
+            ("http://a", tcp("a", 80), http, None),
+            ("http://127.0.0.1:3000", tcp("127.0.0.1", 3000), http, None),
+            ("http://[::1]:3000/", tcp("::1", 3000), http, Some("/")),
+            ("h2c://node_1:1/v2/", tcp("node_1", 1), h2c, Some("/v2/")),
+            ("https://a", tcp("a", 443), https, None),
+            ("https://[::1]:80/b", tcp("::1", 80), https, Some("/b")),
+            ("unix:/run/a.sock", unix(), http, None),
+            ("unix:///run/a.sock", unix(), http, None),
         ] {
             let path = path.map(str::to_owned);
             let expected = ProxyTarget {
                 address,
-                http2,
+                protocol,
                 path,
                 weight: 1,
             };
@@ -261,7 +263,7 @@ mod tests {
         for (url, problem) in [
             ("127.0.0.1:3000", UrlProblem::Scheme),
             ("ftp://a", UrlProblem::Scheme),
-            ("https://a", UrlProblem::Tls),
+            ("h2://a", UrlProblem::Tls),
             ("http://", UrlProblem::Host),
             ("http://a b", UrlProblem::Host),
             ("http://[::g]", UrlProblem::Host),

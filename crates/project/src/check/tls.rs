@@ -242,7 +242,7 @@ impl Check<'_, '_> {
     }
 
     fn clients(&mut self, table: &Table<'_>) -> Option<ClientCertificates> {
-        let ca = optional(table, "client_ca", || self.authorities(table))?;
+        let ca = optional(table, "client_ca", || self.authorities(table, "client_ca"))?;
         let choice = optional(table, "client_certificate", || {
             self.reader.choice(table, "client_certificate")
         })?;
@@ -267,8 +267,9 @@ impl Check<'_, '_> {
         }
     }
 
-    fn authorities(&mut self, table: &Table<'_>) -> Option<String> {
-        let file = self.file(table, "client_ca")?;
+    /// The certificates of the file that the key names.
+    pub(super) fn authorities(&mut self, table: &Table<'_>, name: &str) -> Option<String> {
+        let file = self.file(table, name)?;
         let authorities = match certificates(&file.text) {
             Ok(authorities) => authorities,
             Err(problem) => return self.not_pem(&file, problem),

@@ -75,6 +75,16 @@ pub(crate) enum TlsFault {
     NothingRedirected {
         key: &'static str,
     },
+    /// A key about servers of `https://`, of which the proxy route has none.
+    NoSecureTarget {
+        key: &'static str,
+    },
+    /// Authorities for certificates that nobody verifies.
+    CaUnused,
+    /// The machine's store has no certificate.
+    NoSystemAuthorities {
+        reason: Option<String>,
+    },
 }
 
 impl fmt::Display for TlsFault {
@@ -159,6 +169,18 @@ impl fmt::Display for TlsFault {
                     "`{key}` has no use: the site has no plain address to redirect from"
                 )
             }
+            TlsFault::NoSecureTarget { key } => write!(
+                f,
+                "`{key}` has no use: no server of the route has an `https://` URL"
+            ),
+            TlsFault::CaUnused => f.write_str("`ca` has no use with `verify = false`"),
+            TlsFault::NoSystemAuthorities { reason } => {
+                f.write_str("this machine knows no certificate authority that could vouch for it")?;
+                match reason {
+                    Some(reason) => write!(f, ": {reason}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -216,7 +238,11 @@ impl TlsFault {
             TlsFault::NotCovered { .. } => {
                 "browsers refuse it for that name: `openssl x509 -noout -ext subjectAltName -in FILE` shows its names"
             }
-            TlsFault::ClientCaUnused => "leave out one of the two",
+            TlsFault::ClientCaUnused | TlsFault::CaUnused => "leave out one of the two",
+            TlsFault::NoSystemAuthorities { .. } => {
+                "install the package `ca-certificates`, or name the authority: `proxy = { to = \"https://…\", ca = \"authority.pem\" }`"
+            }
+            TlsFault::NoSecureTarget { .. } => return None,
             TlsFault::NoClientCa => "add `client_ca = \"clients.pem\"`",
             TlsFault::Unreadable { .. }
             | TlsFault::NoTls { .. }

@@ -41,14 +41,17 @@ fn told(shop: &Shop, listen: &str, tls: &str) -> String {
         Ok(loaded) => loaded.warnings.to_string(),
         Err(report) => report.to_string(),
     };
+    lines(&shop.shown(&report))
+}
+
+fn lines(report: &str) -> String {
     let said = |line: &&str| {
         ["error: ", "warning: "]
             .iter()
             .any(|start| line.starts_with(start))
             || line.contains("= help: ")
     };
-    let lines = shop.shown(&report);
-    let lines = lines.lines().filter(said).map(str::trim);
+    let lines = report.lines().filter(said).map(str::trim);
     lines.map(|line| format!("{line}\n")).collect()
 }
 
@@ -270,4 +273,46 @@ fn what_contradicts_itself_is_refused() {
     let report = shop.load(two, &[], &[]).expect_err("two protocols");
     let says = "`0.0.0.0:443` is `http://` here, but `https://` in `site.0`";
     assert!(report.to_string().contains(says), "{report}");
+}
+
+/// Of a proxy route: how its servers are known.
+#[test]
+fn what_is_known_of_other_servers_is_checked() {
+    let shop = shop(2020, 2120);
+    for (proxy, says) in [
+        ("{ to = \"https://a\", ca = \"site.pem\" }", ""),
+        ("{ to = \"https://a\", verify = false }", ""),
+        (
+            "{ to = \"https://a\", ca = \"site.pem\", verify = false }",
+            "error: project.toml:4:42: `ca` has no use with `verify = false`\n= help: leave out one of the two\n",
+        ),
+        (
+            "{ to = \"https://a\", ca = \"none.pem\" }",
+            "error: project.toml:4:42: `site.0.routes.\"/\".proxy.ca`: `/srv/shop/none.pem` cannot be read: there is no such file\n",
+        ),
+        (
+            "{ to = \"https://a\", ca = \"site.key\" }",
+            "error: project.toml:4:42: `site.0.routes.\"/\".proxy.ca`: `/srv/shop/site.key` holds a private key and no certificate\n\
+             = help: `certificate` and `key` may be the wrong way round\n",
+        ),
+        (
+            "{ to = \"https://a\", ca = \"site.pem\", server_name = \"a b\" }",
+            "error: project.toml:4:68: `site.0.routes.\"/\".proxy.server_name` must be a host name or an address, such as \"api.example.com\", found `\"a b\"`\n",
+        ),
+        (
+            "{ to = \"http://a\", ca = \"site.pem\" }",
+            "error: project.toml:4:41: `ca` has no use: no server of the route has an `https://` URL\n",
+        ),
+        (
+            "{ to = \"http://a\", verify = false }",
+            "error: project.toml:4:45: `verify` has no use: no server of the route has an `https://` URL\n",
+        ),
+    ] {
+        let text = format!("[[site]]\nlisten = 80\n[site.routes]\n\"/\" = {{ proxy = {proxy} }}\n");
+        let report = match shop.load(text, &[], &[]) {
+            Ok(loaded) => loaded.warnings.to_string(),
+            Err(report) => report.to_string(),
+        };
+        assert_eq!(lines(&shop.shown(&report)), says, "{proxy}");
+    }
 }
