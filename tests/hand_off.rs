@@ -4,6 +4,9 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
 use support::{Appliance, Project};
 
 /// Hands over to what the query names, with the fields that are usual beside it.
@@ -178,4 +181,75 @@ def application(environ, start_response):
         (500, None)
     );
     server.wait_for_log("no route of the site is `internal`");
+}
+
+/// Another server, which hands over to what the query names.
+fn other() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || while hand_over(&mut stream).is_some() {});
+        }
+    });
+    address
+}
+
+fn hand_over(stream: &mut TcpStream) -> Option<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).ok()?;
+    let (field, target) = head.split_once('?')?.1.split_once('=')?;
+    let target = target.split(' ').next()?;
+    let response = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\n\
+         ETag: \"other\"\r\n{field}: {target}\r\n\r\nbody"
+    );
+    stream.write_all(response.as_bytes()).ok()
+}
+
+#[test]
+fn other_servers_hand_over_where_their_route_lets_them() {
+    let other = other();
+    let sites = format!(
+        "[[site]]\nlisten = [\"127.0.0.1:0\"]\nsendfile_roots = [\"private\"]\n[site.routes]\n\
+         \"/may\" = {{ proxy = {{ to = \"http://{other}\", hand_off = true }} }}\n\
+         \"/may-not\" = {{ proxy = \"http://{other}\" }}\n\
+         \"/protected/\" = {{ files = \"media\", internal = true }}\n"
+    );
+    let project = Project::with_sites("application = print", "", &sites)
+        .file("media/a.txt", "0123456789")
+        .file("private/s.txt", "sent");
+    let root = project.path("private").display().to_string();
+    let server = project.start();
+    let ask = |target: &str, fields: &str| {
+        let mut connection = server.connect();
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        connection.response()
+    };
+    let handed = "?X-Accel-Redirect=/protected/a.txt";
+    for _ in 0..3 {
+        let whole = ask(&format!("/may{handed}"), "");
+        assert_eq!((whole.status, whole.text()), (200, "0123456789"));
+        assert_eq!(whole.all("set-cookie"), ["a=1"]);
+        assert_ne!(whole.header("etag"), Some("\"other\""));
+        assert_eq!(whole.header("x-accel-redirect"), None);
+    }
+    let part = ask(&format!("/may{handed}"), "Range: bytes=2-4\r\n");
+    assert_eq!((part.status, part.text()), (206, "234"));
+    let sent = ask(&format!("/may?X-Sendfile={root}/s.txt"), "");
+    assert_eq!((sent.status, sent.text()), (200, "sent"));
+    for target in ["?X-Sendfile=/etc/passwd", "?X-Accel-Redirect=/may-not"] {
+        let lost = ask(&format!("/may{target}"), "");
+        assert_eq!((lost.status, lost.header("x-sendfile")), (500, None));
+    }
+    let passed_on = ask(&format!("/may-not{handed}"), "");
+    assert_eq!((passed_on.status, passed_on.text()), (200, "body"));
+    let field = passed_on.header("x-accel-redirect");
+    assert_eq!(field, Some("/protected/a.txt"));
 }

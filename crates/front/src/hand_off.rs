@@ -1,5 +1,5 @@
 //! `X-Accel-Redirect` and `X-Sendfile`: the application decides, and a file answers, with Range,
-//! validators and `sendfile`.
+//! validators and `sendfile`. So may other servers, where their route lets them.
 //!
 //! 1. The path that the application names is looked up like a request's, `internal` routes
 //!    included; a file name, in the folders of `sendfile_roots`. Only files can be handed to.
@@ -7,7 +7,8 @@
 //! 3. The application's fields stay (cookies, Content-Disposition, Cache-Control, Vary, …) but for
 //!    those that describe the body it did not send; nginx keeps a few of them. An error has none.
 //!
-//! The fields themselves never leave the server, whatever becomes of them.
+//! The fields themselves never leave the server, whatever becomes of them; but those of other
+//! servers that may not hand over are fields like any other.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -84,6 +85,13 @@ pub(crate) async fn answer(
         Some(response) => merge(told, response),
         None => lost(field, &target, form),
     })
+}
+
+/// Whether another server hands over. (Of the application's responses that is known.)
+pub(crate) fn is_wanted(told: &ResponseHead) -> bool {
+    [REDIRECT, SENDFILE]
+        .iter()
+        .any(|name| told.fields.get(name).is_some())
 }
 
 fn take(told: &mut ResponseHead, name: &str) -> Option<Vec<u8>> {

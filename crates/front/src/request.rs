@@ -10,18 +10,20 @@ use std::sync::Arc;
 
 use appliance_gateway::{Gateway, GatewayError, Reply, ReplyBody, Request, RequestBody, RequestId};
 use appliance_message::{Head, Name, ResponseHead};
+use appliance_proxy::{self as proxy, Failure};
 use bytes::Bytes;
+use http::StatusCode;
 
 use crate::clock;
 use crate::compression::Encoded;
-use crate::error_page::Form;
+use crate::error_page::{Form, error_page};
 use crate::file_reply::{self, Part};
 use crate::hand_off::{self, Pending};
 use crate::proxies::Scheme;
 use crate::request_id;
 use crate::respond::{Answer, Found, Origin, decide, file_first, find, gateway_failed, rewrite};
 use crate::response::{FilePart, Response};
-use crate::route::Call;
+use crate::route::{Call, Others};
 use crate::rules::{Visit, maintenance};
 use crate::serve::Front;
 use crate::site::{Site, Sites};
@@ -158,6 +160,22 @@ pub(crate) fn for_application<G>(
     (request, asked)
 }
 
+/// The request as other servers are to have it; its head has been [`vet`]ted.
+pub(crate) fn for_others<'a>(
+    (head, below): (&'a Head, &'a str),
+    (origin, client): (Origin, Client),
+    id: &'a str,
+) -> proxy::Asked<'a> {
+    proxy::Asked {
+        head,
+        below,
+        peer: origin.peer.ip(),
+        client: client.address.ip(),
+        is_https: client.is_https,
+        id,
+    }
+}
+
 /// Takes out what only a trusted proxy may say, and finds the request's id.
 pub(crate) fn vet<G>(
     front: &Front<G>,
@@ -217,7 +235,7 @@ where
 }
 
 /// What is sent for a head and a body that comes, the application's or another server's.
-pub(crate) fn streamed<B>(mut head: ResponseHead, body: B, visit: Option<&Visit<'_>>) -> Outcome<B>
+fn streamed<B>(mut head: ResponseHead, body: B, visit: Option<&Visit<'_>>) -> Outcome<B>
 where
     B: http_body::Body<Data = Bytes>,
 {
@@ -229,6 +247,35 @@ where
     }
     let body = visit.encode(&mut head, body);
     Outcome::Stream(head, body)
+}
+
+/// What is sent for the answer of other servers, to whom `head` was sent.
+pub(crate) async fn outcome_of_others<B>(
+    mut told: ResponseHead,
+    body: B,
+    (others, site, head): (&Others, &Arc<Site>, &Head),
+    visit: Option<&Visit<'_>>,
+) -> Outcome<B>
+where
+    B: http_body::Body<Data = Bytes>,
+{
+    if others.hand_off && hand_off::is_wanted(&told) {
+        let (pending, form) = (Pending::new(head, site), Form::asked_by(head));
+        let handed = Box::pin(hand_off::answer(&mut told, pending, form)).await;
+        if let Some(response) = handed {
+            return Outcome::Whole(response);
+        }
+    }
+    streamed(told, body, visit)
+}
+
+/// What is sent when no other server has answered.
+pub(crate) fn no_answer(failure: Failure, head: &Head, id: &str) -> Response {
+    let status = match failure {
+        Failure::BadGateway => StatusCode::BAD_GATEWAY,
+        Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
+    };
+    error_page(status, Form::asked_by(head)).with("X-Request-ID", id)
 }
 
 /// What is sent when there is no reply.

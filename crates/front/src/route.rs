@@ -67,6 +67,8 @@ pub(crate) enum Handler {
 pub(crate) struct Others {
     pub(crate) proxy: Proxy,
     pub(crate) body_limit_bytes: u64,
+    /// They may hand over to a file of the site.
+    pub(crate) hand_off: bool,
 }
 
 /// Of the application's requests on a route.
@@ -257,6 +259,7 @@ fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<
         Target::Proxy(proxy) => Handler::Proxy(Arc::new(Others {
             proxy: Proxy::new(proxy),
             body_limit_bytes: written.body_limit_bytes,
+            hand_off: proxy.hands_off,
         })),
         Target::Redirect(redirect) => {
             Handler::Redirect(status(redirect.status), place(&redirect.to))

@@ -56,6 +56,12 @@ impl Manner<'_> {
         }
     }
 
+    /// The line of `Strict-Transport-Security`, or nothing.
+    pub(crate) fn hsts_line(&self, head: &ResponseHead) -> &[u8] {
+        let has_own = || head.fields.get("strict-transport-security").is_some();
+        self.hsts.filter(|_| !has_own()).unwrap_or_default()
+    }
+
     /// Whether a response with this status comes with a body (RFC 9110 §6.4.1).
     fn has_body(self, status: StatusCode) -> bool {
         !self.is_head && !is_bodiless(status)
@@ -100,11 +106,7 @@ fn encode(
     }
     out.extend_from_slice(shared);
     out.extend_from_slice(own);
-    if let Some(line) = manner.hsts
-        && head.fields.get("strict-transport-security").is_none()
-    {
-        out.extend_from_slice(line);
-    }
+    out.extend_from_slice(manner.hsts_line(head));
     let mut closes = !manner.keeps_alive;
     let mut delimiter = Delimiter::Length;
     if is_bodiless(head.status) {

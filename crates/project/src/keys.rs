@@ -499,6 +499,7 @@ pub(crate) static PROXY: Section = Section {
             .nginx(&["proxy_ssl_verify"]),
         key("server_name", Kind::Text, Default::Said("the host of each URL"), "The name that servers of `https://` are asked for (SNI), and that their certificates have to be good for.")
             .nginx(&["proxy_ssl_name"]),
+        key("hand_off", Kind::Flag, Default::Toml("false"), "Whether servers may hand over to a file of this site: `X-Accel-Redirect` to a path that `files` answer, mostly an `internal` route; `X-Sendfile` to a file in `sendfile_roots`. Otherwise these fields are passed on like any other. (nginx always lets them.)"),
     ],
 };
 

@@ -694,6 +694,8 @@ pub struct Proxy {
     pub idle_connections: usize,
     /// `ca`, `verify` and `server_name`.
     pub tls: ProxyTls,
+    /// `hand_off`: whether targets may hand over to a file of this site.
+    pub hands_off: bool,
 }
 
 /// How targets of `https://` are known.

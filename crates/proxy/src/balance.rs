@@ -138,6 +138,7 @@ mod tests {
                 trusts: Some(Trust::System),
                 server_name: None,
             },
+            hands_off: false,
         };
         let target = |(at, weight): (usize, &u32)| {
             let written = ProxyTarget {

@@ -55,8 +55,8 @@ impl Upload {
         }
     }
 
-    /// A body of this length, or of one that nobody knows yet.
-    pub fn streamed(length: Option<u64>) -> (Upload, Feeder) {
+    /// A body of this length, or of one that nobody knows yet, and the end at which it comes in.
+    pub fn streamed(length: Option<u64>) -> (Upload, Option<Feeder>) {
         let (sender, receiver) = mpsc::channel(PIECES);
         let pieces = Pieces {
             receiver: Mutex::new(receiver),
@@ -68,7 +68,7 @@ impl Upload {
             left: length,
             pieces: Some(Arc::new(pieces)),
         };
-        (upload, Feeder(Some(sender)))
+        (upload, Some(Feeder(Some(sender))))
     }
 
     /// Whether nothing of it has been taken, so that another target can have it.

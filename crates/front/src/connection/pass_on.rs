@@ -2,15 +2,14 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use appliance_gateway::Gateway;
 use appliance_message::{Framing, Head, ResponseHead};
 use appliance_proxy::{self as proxy, Failure, Feeder, Upload};
-use http::StatusCode;
 
 use crate::connections::Phase;
-use crate::error_page::{Form, error_page};
 use crate::request::{self, Client, Outcome};
 use crate::request_body::{self, BodyError};
 use crate::respond::body_failed;
@@ -35,7 +34,7 @@ impl<G: Gateway> Connection<G> {
         (others, below): (&Others, &str),
         client: Client,
         (mut head, framing, expects): (Head, Framing, bool),
-        site: &Site,
+        site: &Arc<Site>,
         mut manner: Manner<'_>,
     ) -> After {
         let mut ready = request_body::check(framing, others.body_limit_bytes);
@@ -50,18 +49,11 @@ impl<G: Gateway> Connection<G> {
             entry.id = Some(id.clone());
         }
         let id = id.to_string();
-        let asked = proxy::Asked {
-            head: &head,
-            below,
-            peer: self.origin.peer.ip(),
-            client: client.address.ip(),
-            is_https: client.is_https,
-            id: &id,
-        };
+        let asked = request::for_others((&head, below), (self.origin, client), &id);
         let (upload, feeder) = match framing {
             Framing::None => (Upload::none(), None),
-            Framing::Length(len) => with_feeder(Upload::streamed(Some(len))),
-            Framing::Chunked => with_feeder(Upload::streamed(None)),
+            Framing::Length(len) => Upload::streamed(Some(len)),
+            Framing::Chunked => Upload::streamed(None),
         };
         let answer = others.proxy.send(&asked, upload);
         let bounds = (framing, others.body_limit_bytes, site.body_ticks);
@@ -73,23 +65,20 @@ impl<G: Gateway> Connection<G> {
         };
         manner.keeps_alive &= is_received && self.goes_on();
         let after = match answer {
-            Ok(proxy::Answer::Response(head, body)) => {
-                match request::streamed(head, body, manner.visit) {
+            Ok(proxy::Answer::Response(told, body)) => {
+                let by = (others, site, &head);
+                let outcome = request::outcome_of_others(told, body, by, manner.visit);
+                match outcome.await {
                     Outcome::Whole(response) => self.send(response, manner).await,
                     Outcome::Stream(head, body) => self.stream(head, body, manner).await,
                 }
             }
-            Ok(proxy::Answer::Switched(head, switched)) => {
-                self.answers_with(&head);
-                self.switch(&head, switched, others).await;
+            Ok(proxy::Answer::Switched(told, switched)) => {
+                self.switch(told, switched, others, manner).await;
                 After::Close
             }
             Err(failure) => {
-                let status = match failure {
-                    Failure::BadGateway => StatusCode::BAD_GATEWAY,
-                    Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
-                };
-                let page = error_page(status, Form::asked_by(&head)).with("X-Request-ID", &id);
+                let page = request::no_answer(failure, &head, &id);
                 self.send(page, manner).await
             }
         };
@@ -145,11 +134,23 @@ impl<G: Gateway> Connection<G> {
         }
     }
 
-    /// The connection is of another protocol from now on.
-    async fn switch(&mut self, head: &ResponseHead, switched: proxy::Tunnel, others: &Others) {
+    /// The connection is of another protocol from now on. Rules hold for the 101 as well, as
+    /// nginx's do with `always`.
+    async fn switch(
+        &mut self,
+        mut head: ResponseHead,
+        switched: proxy::Tunnel,
+        others: &Others,
+        manner: Manner<'_>,
+    ) {
+        if let Some(visit) = manner.visit {
+            visit.finish(&mut head);
+        }
+        self.answers_with(&head);
         let [shared, own] = head.fields.blocks();
         let line = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n";
-        let block = [&line[..], shared, own, b"\r\n"].concat();
+        let hsts = manner.hsts_line(&head);
+        let block = [&line[..], shared, own, hsts, b"\r\n"].concat();
         if self.socket.send([&block, b"", b""]).await.is_err() {
             return;
         }
@@ -160,8 +161,4 @@ impl<G: Gateway> Connection<G> {
             Err(error) => tracing::warn!(%error, "a connection was not switched"),
         }
     }
-}
-
-fn with_feeder((upload, feeder): (Upload, Feeder)) -> (Upload, Option<Feeder>) {
-    (upload, Some(feeder))
 }

@@ -9,10 +9,8 @@ use appliance_gateway::Gateway;
 use appliance_message::{Framing, Head};
 use appliance_proxy::{self as proxy, Failure, Feeder, Upload};
 use h2::RecvStream;
-use http::StatusCode;
 
 use crate::connections::Phase;
-use crate::error_page::{Form, error_page};
 use crate::request::{self, Client};
 use crate::request_body::{self, BodyError};
 use crate::respond::body_failed;
@@ -39,53 +37,54 @@ impl<G: Gateway> Stream<G> {
         if ready.is_ok() && expects && !body.is_end_stream() {
             ready = reply.go_on();
         }
+        if let Err(error) = ready {
+            return self.body_failed(reply, &head, &error, body, manner).await;
+        }
         let id = request::vet(&self.front, &self.sites, self.origin, &mut head);
         if let Some(entry) = &mut reply.account.entry {
             entry.id = Some(id.clone());
         }
         let id = id.to_string();
-        let asked = proxy::Asked {
-            head: &head,
-            below,
-            peer: self.origin.peer.ip(),
-            client: client.address.ip(),
-            is_https: client.is_https,
-            id: &id,
-        };
+        let asked = request::for_others((&head, below), (self.origin, client), &id);
         let (upload, feeder) = match (body.is_end_stream(), framing) {
             (true, _) => (Upload::none(), None),
-            (false, Framing::Length(len)) => with_feeder(Upload::streamed(Some(len))),
-            (false, _) => with_feeder(Upload::streamed(None)),
+            (false, Framing::Length(len)) => Upload::streamed(Some(len)),
+            (false, _) => Upload::streamed(None),
         };
-        let answer = match ready {
-            Ok(()) => {
-                let answer = others.proxy.send(&asked, upload);
-                let bounds = (others.body_limit_bytes, site.body_ticks);
-                self.exchange(reply, answer, (body, feeder), bounds).await
-            }
-            Err(error) => Err(error),
-        };
+        let answer = others.proxy.send(&asked, upload);
+        let bounds = (others.body_limit_bytes, site.body_ticks);
+        let answer = self.exchange(reply, answer, (body, feeder), bounds).await;
         self.member.status.enter(Phase::Busy, 0);
         match answer {
-            Ok(Ok(proxy::Answer::Response(head, answer))) => {
-                let outcome = request::streamed(head, answer, manner.visit);
+            Ok(Ok(proxy::Answer::Response(told, answer))) => {
+                let by = (others, site, &head);
+                let outcome = request::outcome_of_others(told, answer, by, manner.visit).await;
                 self.relay(reply, outcome, manner).await?;
             }
             Ok(failed) => {
-                let status = match failed {
-                    Err(Failure::Timeout) => StatusCode::GATEWAY_TIMEOUT,
-                    // Nobody asked it to change to another protocol.
-                    Err(Failure::BadGateway) | Ok(_) => StatusCode::BAD_GATEWAY,
-                };
-                let page = error_page(status, Form::asked_by(&head)).with("X-Request-ID", &id);
+                // Nobody asked it to change to another protocol.
+                let failure = failed.err().unwrap_or(Failure::BadGateway);
+                let page = request::no_answer(failure, &head, &id);
                 self.send(reply, page, manner).await?;
             }
-            Err(BodyError::Left) => return Err(Unsent::Left),
-            Err(error) => {
-                let page = body_failed(&head, &error);
-                self.send(reply, page, manner).await?;
-            }
+            Err(error) => return self.body_failed(reply, &head, &error, body, manner).await,
         }
+        body::linger(body, &self.member.status).await;
+        Ok(())
+    }
+
+    async fn body_failed(
+        &self,
+        reply: &mut Reply,
+        head: &Head,
+        error: &BodyError,
+        body: &mut RecvStream,
+        manner: Manner<'_>,
+    ) -> Result<(), Unsent> {
+        if matches!(error, BodyError::Left) {
+            return Err(Unsent::Left);
+        }
+        self.send(reply, body_failed(head, error), manner).await?;
         body::linger(body, &self.member.status).await;
         Ok(())
     }
@@ -120,8 +119,4 @@ impl<G: Gateway> Stream<G> {
         })
         .await
     }
-}
-
-fn with_feeder((upload, feeder): (Upload, Feeder)) -> (Upload, Option<Feeder>) {
-    (upload, Some(feeder))
 }

@@ -53,6 +53,7 @@ impl Check<'_, '_> {
         let health_check = optional(&table, "health_check", || self.health_check(&table));
         let health_interval = self.reader.duration(&table, "health_interval");
         let idle_connections = self.reader.count(&table, "idle_connections");
+        let hands_off = self.reader.flag(&table, "hand_off");
         let targets = targets?;
         let tls = self.proxy_tls(&table, &to, &targets);
         Some(Proxy {
@@ -67,6 +68,7 @@ impl Check<'_, '_> {
             health_interval: health_interval?,
             idle_connections: idle_connections??,
             tls: tls?,
+            hands_off: hands_off?,
         })
     }
 
