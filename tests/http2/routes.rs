@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::support::http2::{END_STREAM, Http2};
+use crate::support::http2::{END_HEADERS, END_STREAM, HEADERS, Http2, block, frame};
 use crate::support::{Appliance, Project, eventually};
 use crate::{curl, large, project, text};
 
@@ -334,4 +334,30 @@ headers = { X-One = \"1\", Proxy-Connection = \"x\", TE = \"gzip\" }";
             ),
         }
     }
+}
+
+/// Fields behind the body (RFC 9113 §8.1) come when the request has been judged, and pass for
+/// fields of its head nowhere.
+#[test]
+fn trailers_are_no_part_of_the_environ() {
+    let site = project("", "", "").start();
+    let mut client = Http2::open(site.address());
+    for announced in [&[][..], &[("trailer", "x-late")]] {
+        let stream = client.request("POST", "/environ/", announced, 0);
+        client.data(stream, b"a body", 0);
+        let late = block(&[("x-late", "1"), ("x-forwarded-for", "192.0.2.9")]);
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &late));
+        let answer = client.answer(stream);
+        assert_eq!(answer.status(), 200);
+        let text = answer.text().to_ascii_lowercase();
+        assert!(text.contains("request_method=post"), "{text}");
+        assert!(!text.contains("http_x_late"), "{text}");
+        assert!(!text.contains("192.0.2.9"), "{text}");
+    }
+    // What belongs to a head alone (§8.3.1) changes nothing behind a body.
+    let stream = client.request("POST", "/environ/", &[], 0);
+    let late = block(&[(":path", "/other")]);
+    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &late));
+    let text = client.answer(stream).text().to_owned();
+    assert!(!text.contains("/other"), "{text}");
 }
