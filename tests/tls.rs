@@ -17,6 +17,8 @@ mod clients;
 mod hostile;
 #[path = "tls/names.rs"]
 mod names;
+#[path = "tls/pairs.rs"]
+mod pairs;
 #[path = "tls/redirect.rs"]
 mod redirect;
 #[path = "tls/reload.rs"]

@@ -62,3 +62,45 @@ fn unknown_names_may_be_refused_before_a_certificate_is_shown() {
         assert!(client.open_as(server.address(), name).is_ok(), "{name}");
     }
 }
+
+#[test]
+fn a_wildcard_is_a_name_too_and_the_exact_one_wins() {
+    let authority = Authority::new();
+    let site = |names: &str, folder: &str, default: bool| {
+        format!(
+            "[[site]]\nlisten = \"https://127.0.0.1:0\"\nserver_name = \"{names}\"\ndefault = {default}\n\
+             [site.tls]\ncertificate = \"{folder}.pem\"\nkey = \"{folder}.key\"\n\
+             reject_unknown_names = {default}\n[site.routes]\n\"/\" = {{ files = \"{folder}\" }}\n"
+        )
+    };
+    let sites = site("plain.test", "plain", true)
+        + &site("*.wild.test", "wild", false)
+        + &site("a.wild.test", "exact", false);
+    let mut project = Project::with_sites(APPLICATION, "", &sites);
+    for (folder, name) in [
+        ("plain", "plain.test"),
+        ("wild", "*.wild.test"),
+        ("exact", "a.wild.test"),
+    ] {
+        let (certificate, key) = authority.certificate(&[name]);
+        project = project
+            .file(&format!("{folder}/index.html"), folder)
+            .file(&format!("{folder}.pem"), certificate)
+            .file(&format!("{folder}.key"), key);
+    }
+    let (server, client) = (project.start(), Client::trusting(&authority));
+    for (name, folder) in [
+        ("plain.test", "plain"),
+        ("b.wild.test", "wild"),
+        ("B.WILD.test", "wild"),
+        ("a.wild.test", "exact"),
+    ] {
+        let mut connection = client.open_as(server.address(), name).unwrap();
+        connection.send(format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n"));
+        assert_eq!(connection.answer().unwrap().text(), folder, "{name}");
+    }
+    for name in ["wild.test", "xwild.test"] {
+        let error = client.open_as(server.address(), name).err().unwrap();
+        assert!(error.to_string().contains("UnrecognisedName"), "{name}");
+    }
+}

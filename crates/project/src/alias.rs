@@ -75,7 +75,6 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (NGINX, "ssl_session_ticket_key", "tickets have keys of their own, shared by all workers"),
     (NGINX, "ssl_buffer_size", "records are small at first and grow"),
     (NGINX, "ssl_stapling", "there is no OCSP stapling"),
-    (NGINX, "ssl_crl", "there are no revocation lists yet"),
     (NGINX, "ssl_verify_depth", "chains of clients may have any usual depth"),
     (NGINX, "ssl_password_file", "a key with a password is not taken: `openssl pkey` removes it"),
     (OURS, "max_requests_jitter", "`max_requests` is spread over workers by itself"),

@@ -74,12 +74,13 @@ impl Identity {
             key: Secret(key),
         };
         let certified = identity.certified_key(&provider())?;
-        let statement = certified
+        let mut statement = certified
             .cert
             .first()
             .ok_or(PemProblem::Lacks)
             .and_then(Statement::of)
             .map_err(IdentityProblem::Certificate)?;
+        statement.kind = format!("{:?}", certified.key.algorithm());
         Ok((identity, statement))
     }
 
@@ -126,6 +127,23 @@ pub fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, PemProbl
     }
 }
 
+/// The revocation lists of a PEM text; at least one.
+///
+/// # Errors
+/// When there is none, or the text is malformed.
+pub fn revocation_lists(
+    text: &str,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, PemProblem> {
+    let found = CertificateRevocationListDer::pem_slice_iter(text.as_bytes());
+    let found: Result<Vec<_>, _> = found.collect();
+    let found = found.map_err(|error| malformed(&error))?;
+    match found.is_empty() {
+        false => Ok(found),
+        true if !text.contains("-----BEGIN ") => Err(PemProblem::NotPem),
+        true => Err(PemProblem::Lacks),
+    }
+}
+
 /// The authorities in the store of the machine, where its package manager keeps them (or where
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` say), and why there may be fewer than there should.
 pub fn system_authorities() -> (Vec<CertificateDer<'static>>, Option<String>) {
@@ -167,6 +185,8 @@ pub(crate) struct Statement {
     /// `2026-01-31T12:00:00Z`.
     pub(crate) from_text: String,
     pub(crate) until_text: String,
+    /// Of its key: `RSA`, `ECDSA`. Empty where nobody has looked.
+    pub(crate) kind: String,
 }
 
 /// Whether a certificate is good at a moment.
@@ -188,6 +208,7 @@ impl Statement {
             until: validity.not_after.to_system_time(),
             from_text: validity.not_before.to_string(),
             until_text: validity.not_after.to_string(),
+            kind: String::new(),
         })
     }
 

@@ -10,6 +10,7 @@ mod address;
 mod application;
 mod circle;
 mod host_name;
+mod identity;
 mod log;
 mod machine_memory;
 mod paths;

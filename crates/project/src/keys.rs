@@ -367,9 +367,9 @@ pub(crate) static TLS: Section = Section {
     header: "[site.tls]",
     about: "Certificate, key and rules of a site's `https://` addresses. Sites of one address each have their own: the name that a client asks for decides. Files are read when the project is, by whoever starts the server: workers need no right to read them. A reload reads them anew.",
     keys: &[
-        key("certificate", Kind::Path, Default::Required, "The site's certificate, followed by those of the intermediate authorities, in PEM: `fullchain.pem`. That it has expired, or does not cover a `server_name`, is a warning.")
+        key("certificate", Kind::TextOrList, Default::Required, "The site's certificate, followed by those of the intermediate authorities, in PEM: `fullchain.pem`. A list, with as many keys, where there is one with an ECDSA key and one with RSA for clients that know no other; the first that a client can check is shown. That it has expired, or does not cover a `server_name`, is a warning.")
             .nginx(&["ssl_certificate"]),
-        key("key", Kind::Path, Default::Required, "The certificate's private key, in PEM, without a password.")
+        key("key", Kind::TextOrList, Default::Required, "The certificate's private key, in PEM, without a password.")
             .nginx(&["ssl_certificate_key"]),
         key("minimum_version", Kind::Choice(&["1.2", "1.3"]), Default::Toml("\"1.2\""), "The oldest version of TLS that is spoken. Older ones than 1.2 are not; cipher suites are those of Mozilla's intermediate recommendation.")
             .nginx(&["ssl_protocols"]),
@@ -380,10 +380,12 @@ pub(crate) static TLS: Section = Section {
         key("hsts", Kind::Duration(0, 315_360_000_000), Default::Said("none"), "How long browsers are to come by HTTPS alone: `Strict-Transport-Security`, on all responses over TLS that have none of their own. `\"1y\"` once it works; `\"0s\"` takes it back."),
         key("hsts_subdomains", Kind::Flag, Default::Toml("false"), "Whether that holds below the site's names as well."),
         key("hsts_preload", Kind::Flag, Default::Toml("false"), "Whether browsers may ship with the site in their list: see hstspreload.org. Needs `hsts` of a year or more and `hsts_subdomains`."),
-        key("client_certificate", Kind::Choice(&["off", "optional", "required"]), Default::Said("`\"required\"` with `client_ca`, or else `\"off\"`"), "Whether clients are asked for a certificate. One that is shown must be good in either case. The application finds it in `SSL_CLIENT_VERIFY`, `SSL_CLIENT_S_DN` and further variables.")
+        key("client_certificate", Kind::Choice(&["off", "optional", "required"]), Default::Said("`\"required\"` with `client_ca`, or else `\"off\"`"), "Whether clients are asked for a certificate. One that is shown must be good in either case: without, the handshake fails, and browsers say so. (nginx answers 400; with `\"optional\"` the application can say more.) The application finds it in `SSL_CLIENT_VERIFY`, `SSL_CLIENT_S_DN` and further variables.")
             .nginx(&["ssl_verify_client"]),
         key("client_ca", Kind::Path, Default::Said("none; required where clients are asked"), "The certificates, in PEM, of the authorities that vouch for clients.")
             .nginx(&["ssl_client_certificate", "ssl_trusted_certificate"]),
+        key("client_crl", Kind::Path, Default::Said("none"), "The revocation lists of these authorities, in PEM: one for each that has signed a certificate of a client's chain, or none of its certificates is good. A reload reads them anew; one whose next update is overdue still counts.")
+            .nginx(&["ssl_crl"]),
     ],
 };
 

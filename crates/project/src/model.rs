@@ -18,7 +18,7 @@ pub use path_pattern::PathPattern;
 mod tls;
 mod uwsgi;
 
-pub use tls::{ClientCertificates, Hsts, HttpsRedirect, Tls, TlsVersion};
+pub use tls::{ClientCertificates, Clients, Hsts, HttpsRedirect, Tls, TlsVersion};
 pub use uwsgi::Uwsgi;
 
 /// A checked project: nothing in it can be out of range or missing.

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use appliance_project::certificate::{self, IdentityProblem, PemProblem};
-use appliance_project::model::{ClientCertificates, Http2, Tls, TlsVersion};
+use appliance_project::model::{ClientCertificates, Clients, Http2, Tls, TlsVersion};
 use aws_lc_rs::digest;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::sign::SingleCertAndKey;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, VerifierBuilderError,
+    WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
@@ -77,14 +80,18 @@ impl SiteTls {
         tickets: &Arc<Tickets>,
     ) -> Result<SiteTls, TlsError> {
         let provider = certificate::provider();
-        let key = tls.identity.certified_key(&provider)?;
+        let keys = tls
+            .identities
+            .iter()
+            .map(|identity| Ok(Arc::new(identity.certified_key(&provider)?)))
+            .collect::<Result<Vec<_>, IdentityProblem>>()?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(tls.minimum_version))?;
         let builder = match verifier(&tls.clients, &provider)? {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        let mut config = builder.with_cert_resolver(Arc::new(ByKind(keys)));
         let protocols = match http2 {
             Http2::Off => &ALPN[1..],
             Http2::Tls | Http2::Always => &ALPN,
@@ -100,6 +107,18 @@ impl SiteTls {
             hsts: tls.hsts.map(policy::hsts_line),
             rejects_unknown: tls.reject_unknown_names,
         })
+    }
+}
+
+/// Shows the first certificate whose signatures the client can check.
+#[derive(Debug)]
+struct ByKind(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for ByKind {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let offered = hello.signature_schemes();
+        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(offered).is_some();
+        self.0.iter().find(fits).or(self.0.first()).cloned()
     }
 }
 
@@ -121,11 +140,14 @@ fn verifier(
         ClientCertificates::Required(authorities) => (authorities, false),
     };
     let mut roots = RootCertStore::empty();
-    for authority in certificate::certificates(authorities)? {
+    for authority in certificate::certificates(&authorities.ca)? {
         roots.add(authority)?;
     }
     let roots = Arc::new(roots);
     let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+    if let Some(crl) = &authorities.crl {
+        builder = builder.with_crls(certificate::revocation_lists(crl)?);
+    }
     if optional {
         builder = builder.allow_unauthenticated();
     }
@@ -142,18 +164,21 @@ fn what_holds(tls: &Tls) -> [u8; digest::SHA256_OUTPUT_LEN] {
     });
     match &tls.clients {
         ClientCertificates::Off => context.update(b"off"),
-        ClientCertificates::Optional(authorities) => {
-            context.update(b"optional");
-            context.update(authorities.as_bytes());
-        }
-        ClientCertificates::Required(authorities) => {
-            context.update(b"required");
-            context.update(authorities.as_bytes());
-        }
+        ClientCertificates::Optional(clients) => add(&mut context, b"optional", clients),
+        ClientCertificates::Required(clients) => add(&mut context, b"required", clients),
     }
     let mut policy = [0; digest::SHA256_OUTPUT_LEN];
     for (to, from) in policy.iter_mut().zip(context.finish().as_ref()) {
         *to = *from;
     }
     policy
+}
+
+fn add(context: &mut digest::Context, how: &[u8], clients: &Clients) {
+    let crl = clients.crl.as_deref().unwrap_or_default();
+    // Their lengths, so that no two pairs of texts look alike.
+    for text in [how, clients.ca.as_bytes(), crl.as_bytes()] {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text);
+    }
 }

@@ -42,6 +42,15 @@ pub(crate) enum TlsFault {
         certificate: PathBuf,
         key: PathBuf,
     },
+    /// Not as many keys as certificates.
+    Pairs {
+        certificates: usize,
+        keys: usize,
+    },
+    /// Two certificates of which one would never be shown.
+    SameKind {
+        kind: String,
+    },
     /// Out of its time since or until then.
     NotYet {
         path: PathBuf,
@@ -62,7 +71,9 @@ pub(crate) enum TlsFault {
         name: String,
     },
     /// Clients are asked, but nobody vouches for them.
-    NoClientCa,
+    NoClientCa {
+        key: &'static str,
+    },
     /// Somebody vouches for clients, but nobody asks.
     ClientCaUnused,
     /// An option of `hsts` alone.
@@ -125,6 +136,19 @@ impl fmt::Display for TlsFault {
                 key.display(),
                 certificate.display()
             ),
+            TlsFault::Pairs { certificates, keys } => {
+                let s = |count: &usize| if *count == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "{certificates} certificate{} with {keys} key{}: each has one of its own",
+                    s(certificates),
+                    s(keys)
+                )
+            }
+            TlsFault::SameKind { kind } => write!(
+                f,
+                "two certificates have keys of the same kind, {kind}: the second would never be shown"
+            ),
             TlsFault::NotYet { path, from } => {
                 write!(
                     f,
@@ -153,8 +177,8 @@ impl fmt::Display for TlsFault {
                     path.display()
                 )
             }
-            TlsFault::NoClientCa => {
-                f.write_str("`client_certificate` needs `client_ca`: who vouches for clients")
+            TlsFault::NoClientCa { key } => {
+                write!(f, "`{key}` needs `client_ca`: who vouches for clients")
             }
             TlsFault::ClientCaUnused => {
                 f.write_str("`client_ca` has no use with `client_certificate = \"off\"`")
@@ -230,6 +254,10 @@ impl TlsFault {
             TlsFault::Mismatch { .. } => {
                 "the site's own certificate comes first in its file; and a renewal changes both files"
             }
+            TlsFault::Pairs { .. } => "they belong together in the order in which they are listed",
+            TlsFault::SameKind { .. } => {
+                "other names take a site of their own: the name that a client asks for decides"
+            }
             TlsFault::Expired { .. } => "browsers refuse it; renew it, then run `appliance reload`",
             TlsFault::ExpiresSoon { .. } => "renew it, then run `appliance reload`",
             TlsFault::NotYet { .. } => {
@@ -243,7 +271,7 @@ impl TlsFault {
                 "install the package `ca-certificates`, or name the authority: `proxy = { to = \"https://…\", ca = \"authority.pem\" }`"
             }
             TlsFault::NoSecureTarget { .. } => return None,
-            TlsFault::NoClientCa => "add `client_ca = \"clients.pem\"`",
+            TlsFault::NoClientCa { .. } => "add `client_ca = \"clients.pem\"`",
             TlsFault::Unreadable { .. }
             | TlsFault::NoTls { .. }
             | TlsFault::NoHsts { .. }

@@ -10,8 +10,9 @@ use crate::certificate::Identity;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tls {
     /// `certificate` and `key`: the files' contents, so that nobody but who reads the project
-    /// needs to be able to read the key. They fit each other.
-    pub identity: Identity,
+    /// needs to be able to read the key. They fit each other. One at least, and one of each kind
+    /// of key at most.
+    pub identities: Vec<Identity>,
     /// `minimum_version`. Default [`TlsVersion::V12`].
     pub minimum_version: TlsVersion,
     /// `client_certificate` and `client_ca`.
@@ -39,10 +40,19 @@ pub enum TlsVersion {
 pub enum ClientCertificates {
     /// Nobody is asked for one.
     Off,
-    /// Who has one may show it. The certificates, in PEM, of the authorities that vouch for them.
-    Optional(String),
+    /// Who has one may show it.
+    Optional(Clients),
     /// The same, and nobody comes in without.
-    Required(String),
+    Required(Clients),
+}
+
+/// Whose certificates are good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Clients {
+    /// `client_ca`: the certificates, in PEM, of the authorities that vouch for clients.
+    pub ca: String,
+    /// `client_crl`: their revocation lists, in PEM.
+    pub crl: Option<String>,
 }
 
 /// Where plain requests are redirected.

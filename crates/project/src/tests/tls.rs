@@ -275,6 +275,82 @@ fn what_contradicts_itself_is_refused() {
     assert!(report.to_string().contains(says), "{report}");
 }
 
+#[test]
+fn keys_of_two_kinds_go_with_one_name() {
+    let shop = shop(2020, 2120);
+    let rsa = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+    let rsa = rsa.expect("a key");
+    let params = CertificateParams::new(["shop.test".to_owned()]).expect("parameters");
+    let certificate = params.self_signed(&rsa).expect("a certificate");
+    for (name, text) in [
+        ("rsa.pem", certificate.pem()),
+        ("rsa.key", rsa.serialize_pem()),
+    ] {
+        fs::write(shop.path().join(name), text).expect("written");
+    }
+    for (certificates, keys, says) in [
+        (
+            "[\"site.pem\", \"rsa.pem\"]",
+            "[\"site.key\", \"rsa.key\"]",
+            "",
+        ),
+        (
+            "[\"site.pem\", \"rsa.pem\"]",
+            "\"site.key\"",
+            "error: project.toml:6:7: 2 certificates with 1 key: each has one of its own\n\
+             = help: they belong together in the order in which they are listed\n",
+        ),
+        (
+            "[\"site.pem\", \"rsa.pem\"]",
+            "[\"rsa.key\", \"site.key\"]",
+            "error: project.toml:6:8: the key `/srv/shop/rsa.key` is not that of the certificate `/srv/shop/site.pem`\n\
+             = help: the site's own certificate comes first in its file; and a renewal changes both files\n",
+        ),
+        (
+            "[\"site.pem\", \"site.pem\"]",
+            "[\"site.key\", \"site.key\"]",
+            "error: project.toml:5:28: two certificates have keys of the same kind, ECDSA: the second would never be shown\n\
+             = help: other names take a site of their own: the name that a client asks for decides\n",
+        ),
+        (
+            "[\"site.pem\", \"none.pem\"]",
+            "[\"site.key\", \"rsa.key\"]",
+            "error: project.toml:5:28: `site.0.tls.certificate.1`: `/srv/shop/none.pem` cannot be read: there is no such file\n",
+        ),
+        (
+            "[]",
+            "\"site.key\"",
+            "error: project.toml:5:15: `site.0.tls.certificate` must be a string or a list of strings, found `[]`\n",
+        ),
+    ] {
+        let tls = format!("certificate = {certificates}\nkey = {keys}");
+        assert_eq!(
+            told(&shop, "\"https://:443\"", &tls),
+            says,
+            "{certificates} {keys}"
+        );
+    }
+}
+
+#[test]
+fn revocation_lists_are_read_and_belong_to_an_authority() {
+    let shop = shop(2020, 2120);
+    for (more, says) in [
+        (
+            "client_crl = \"site.pem\"",
+            "error: project.toml:7:14: `client_crl` needs `client_ca`: who vouches for clients\n\
+             = help: add `client_ca = \"clients.pem\"`\n",
+        ),
+        (
+            "client_ca = \"site.pem\"\nclient_crl = \"site.pem\"",
+            "error: project.toml:8:14: `site.0.tls.client_crl`: `/srv/shop/site.pem` is PEM text, but holds something else\n",
+        ),
+    ] {
+        let tls = format!("{PAIR}\n{more}");
+        assert_eq!(told(&shop, "\"https://:443\"", &tls), says, "{more}");
+    }
+}
+
 /// Of a proxy route: how its servers are known.
 #[test]
 fn what_is_known_of_other_servers_is_checked() {
