@@ -13,7 +13,7 @@ export const base = process.env.APPLIANCE_URL;
 assert.ok(base, "APPLIANCE_URL is not set; `tests/browser/run BINARY` sets it");
 
 const screenshots = process.env.SCREENSHOTS;
-const settings = {
+export const settings = {
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   headless: true,
   args: [

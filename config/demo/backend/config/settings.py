@@ -10,6 +10,9 @@ BACKEND = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("DEMO_DATA", BACKEND.parent / "data"))
 DATA.mkdir(parents=True, exist_ok=True)
 
+# For a site that is served by https alone: browsers keep the cookies from everything else.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("DEMO_HTTPS") == "1"
+
 # Several machines need one key: a file that all of them are given.
 SECRET_KEY = secret_key(Path(os.environ.get("DEMO_SECRET_KEY_FILE", DATA / "secret_key")))
 DEBUG = False
