@@ -82,7 +82,7 @@ impl Backends {
         let (name, path) = split(target);
         if target.starts_with("https://") {
             return Err(
-                "`proxy` speaks to servers without TLS: have it answered by a name of its own",
+                "write it by hand: `proxy = \"https://…\"` verifies the server's certificate, which nginx does not unless it is told to",
             );
         }
         let alone = [vec![name.to_owned()]];
