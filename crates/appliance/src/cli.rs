@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -37,6 +38,7 @@ const AFTER_HELP: &str = examples!(
     "appliance serve shop.toml --set python.threads=8"
     "appliance check shop.toml --show                 every setting, and who set it"
     "appliance reload shop.toml                       take up new code and settings"
+    "appliance top shop.toml                          workers, and what requests are at"
     "appliance init && appliance doctor               a project file, and what is wrong"
     "appliance import nginx.conf uwsgi.ini            one project file of two configurations"
     "./appliance-2 upgrade shop.toml                  let the server become this binary"
@@ -183,6 +185,23 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "json")]
         ready: bool,
     },
+    /// Watch a running server, its workers and what each request is at
+    ///
+    /// Workers with processor time, memory, queue, requests per second and latency; running
+    /// requests with URL, age and the Python line they are at. Keys write a traceback to the log,
+    /// recycle or drain a worker, or reload; `?` lists them. URLs are shown whole, whatever secrets
+    /// they hold. NO_COLOR is heeded.
+    #[command(after_help = TOP_HELP)]
+    Top {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// Print one frame, of what happens in one interval, and leave
+        #[arg(long)]
+        once: bool,
+        /// Seconds between two looks
+        #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+        interval: Duration,
+    },
     /// Check a project file and print everything that is wrong with it
     #[command(after_help = examples!(
         "appliance check                                  ./project.toml"
@@ -261,6 +280,29 @@ Exit status:
   1  a file cannot be read or understood, or the result needs a hand before it serves
   2  the command line is wrong";
 
+const TOP_HELP: &str = "\
+Examples:
+  appliance top shop.toml
+  ssh -t shop.example appliance top /srv/shop/project.toml
+  appliance top shop.toml --once --interval 5      one frame, for a file or a pipe
+
+Exit status:
+  0  the user has left, or the frame is printed
+  2  the command line is wrong, or there is no terminal
+  3  the server did not answer
+  5  no server of this project is running";
+
+/// From a tenth of a second, so that watching is no load, to an hour.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    match (0.1..=3600.0).contains(&seconds) {
+        true => Ok(Duration::from_secs_f64(seconds)),
+        false => Err("must be from 0.1 to 3600".to_owned()),
+    }
+}
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   appliance completions bash > /usr/share/bash-completion/completions/appliance
@@ -318,7 +360,8 @@ pub(crate) enum Status {
     Done = 0,
     /// The project file is wrong.
     BadProject = 1,
-    // 2, a wrong command line, is clap's.
+    /// The command line is wrong; mostly clap says so.
+    BadCommand = 2,
     /// The server did not start or reload.
     NotStarted = 3,
     /// Requests were cut off when `server.stop_timeout` had passed.

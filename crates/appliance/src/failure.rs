@@ -39,8 +39,13 @@ pub(crate) fn show(error: &StartError, project: &Project, settings: &[Setting]) 
 
 /// A command that did not reach its server.
 pub(crate) fn remote(error: &ClientError) {
+    told(error, error.hint());
+}
+
+/// An error, and what to do.
+pub(crate) fn told(error: &dyn std::error::Error, hint: Option<String>) {
     anstream::eprintln!("{ERROR}error{ERROR:#}: {error}");
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint {
         anstream::eprintln!("{HINT}hint{HINT:#}: {hint}");
     }
 }

@@ -9,6 +9,7 @@ mod library;
 mod manual;
 mod remote;
 mod summary;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,9 +62,16 @@ fn main() -> ExitCode {
             ready: true,
             ..
         } => remote::is_ready(&sources(&project)).into(),
-        Command::Status { project, json, .. } => {
-            remote::ask(&sources(&project), &Request::Status, json)
-        }
+        Command::Status { project, json, .. } => remote::ask(
+            &sources(&project),
+            &Request::Status { requests: false },
+            json,
+        ),
+        Command::Top {
+            project,
+            once,
+            interval,
+        } => top::run(&sources(&project), once, interval),
         Command::Completions { shell } => manual::completions(shell).into(),
         Command::Man { folder } => manual::pages(&folder).into(),
     }

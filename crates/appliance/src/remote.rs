@@ -37,7 +37,7 @@ pub(crate) fn ask(sources: &Sources, request: &Request, json: bool) -> ExitCode 
 pub(crate) fn is_ready(sources: &Sources) -> Status {
     let loaded = appliance_project::load(sources).ok();
     let control = loaded.and_then(|loaded| loaded.project.server.control);
-    let request = Request::Status;
+    let request = Request::Status { requests: false };
     match appliance_supervisor::ask(&sources.file, control.as_deref(), &request, |_| ()) {
         Ok(Answer::Status { status }) if status.is_ready() => Status::Done,
         Ok(_) => Status::NotStarted,

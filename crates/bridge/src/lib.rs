@@ -20,6 +20,7 @@ mod file_wrapper;
 pub mod fuzzing;
 mod gil;
 mod input;
+mod inspect;
 mod outbox;
 mod overdue;
 mod pool;
@@ -38,5 +39,6 @@ mod watch;
 
 pub use application::{Applications, ImportError, import};
 pub use exchange::ReplyStream;
+pub use inspect::Inspector;
 pub use outbox::Outbox;
 pub use pool::{Left, Pool};

@@ -5,6 +5,7 @@
 //! the queue is empty. A thread keeps its thread state, and its environ template, for life.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use crate::call::Call;
 use crate::early_hints::EarlyHints;
 use crate::environ::{Concurrency, EnvironBuilder};
 use crate::exchange::{Exchange, ReplyStream};
+use crate::inspect::Inspector;
 use crate::outbox::Outbox;
 use crate::post::Post;
 use crate::queue::{Duty, Queue, lock};
@@ -54,6 +56,8 @@ pub struct Pool {
     rhythm: Arc<Rhythm>,
     /// The last traceback, where requests are made to warm up.
     raised: Option<Raised>,
+    /// Where the project's own code is.
+    folder: PathBuf,
 }
 
 type Raised = Arc<Mutex<Option<String>>>;
@@ -112,6 +116,7 @@ impl Pool {
             turns: AtomicUsize::default(),
             rhythm: Arc::new(Rhythm::new()),
             raised: (warm_up > 0).then(Arc::default),
+            folder: settings.chdir.clone(),
         };
         let thread_class = py.import("threading")?.getattr("Thread")?;
         for place in 0..settings.threads {
@@ -138,12 +143,19 @@ impl Pool {
             quota: None,
             outbox: Arc::default(),
             response_buffer_bytes: 0,
-            spool: Arc::new(Spool::new(std::path::PathBuf::new(), 0)),
+            spool: Arc::new(Spool::new(PathBuf::new(), 0)),
             alive: Arc::default(),
             turns: AtomicUsize::default(),
             rhythm: Arc::new(Rhythm::new()),
             raised: None,
+            folder: PathBuf::new(),
         }
+    }
+
+    /// For those who ask what runs.
+    pub fn inspector(&self) -> Inspector {
+        let mirror = self.watch.as_ref().map(Watch::mirror);
+        Inspector::new(Arc::clone(&self.posts), mirror, self.folder.clone())
     }
 
     /// What the front's runtime must deliver from.

@@ -3,6 +3,7 @@
 //! A thread notes a call as it begins and strikes it out as it ends: two uncontended locks and a
 //! few stores. The watch looks at all posts several times a second, and needs no GIL for it.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ pub(crate) struct Post {
 pub(crate) struct Running {
     pub(crate) label: Label,
     pub(crate) exchange: Arc<Exchange>,
+    /// Whose request it is.
+    pub(crate) peer: SocketAddr,
     pub(crate) began: Instant,
     pub(crate) timeout: Duration,
     /// What the application had sent when it was last looked at.
@@ -85,6 +88,7 @@ impl Post {
         let running = Running {
             label: call.label(),
             exchange: Arc::clone(&call.exchange),
+            peer: call.peer,
             began: at,
             timeout,
             sent: 0,

@@ -27,9 +27,9 @@ const LONGEST: usize = 64 * 1024;
 
 /// A line of a stack.
 pub(crate) struct Frame {
-    file: String,
-    line: u32,
-    function: String,
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) function: String,
 }
 
 /// The frames of a thread, the innermost first; none if it runs no Python, or they are not to be
@@ -41,12 +41,7 @@ pub(crate) fn of_thread(py: Python<'_>, thread: ThreadId) -> Vec<Frame> {
         let all = py.import("sys")?.call_method0("_current_frames")?;
         let mut next = Some(all.get_item(thread.ident())?);
         while let Some(frame) = next.filter(|_| frames.len() < DEEPEST) {
-            let code = frame.getattr("f_code")?;
-            frames.push(Frame {
-                file: code.getattr("co_filename")?.extract()?,
-                line: frame.getattr("f_lineno")?.extract().unwrap_or_default(),
-                function: code.getattr("co_name")?.extract()?,
-            });
+            frames.push(Frame::of(&frame)?);
             next = frame.getattr("f_back")?.extract()?;
         }
         Ok(())
@@ -59,6 +54,62 @@ pub(crate) fn of_thread(py: Python<'_>, thread: ThreadId) -> Vec<Frame> {
         frames.pop();
     }
     frames
+}
+
+/// Where each of the threads is: its innermost frame, and the innermost one that `is_own` says yes
+/// to, if it has one.
+///
+/// As little as [`of_thread`] does it execute bytecode, and it looks no further than it must.
+pub(crate) fn tops(
+    py: Python<'_>,
+    threads: &[Option<ThreadId>],
+    is_own: impl Fn(&Frame) -> bool,
+) -> Vec<Top> {
+    let all = || py.import("sys")?.call_method0("_current_frames");
+    let Ok(all) = all() else {
+        return threads.iter().map(|_| Top::default()).collect();
+    };
+    let top = |thread: &Option<ThreadId>| {
+        let mut top = Top::default();
+        // What could be had until an error is better than nothing.
+        let _: PyResult<()> = (|| {
+            let mut next = match thread {
+                Some(thread) => Some(all.get_item(thread.ident())?),
+                None => None,
+            };
+            for _ in 0..DEEPEST {
+                let Some(frame) = next else { break };
+                let found = Frame::of(&frame)?;
+                if is_own(&found) {
+                    top.own = Some(found);
+                    break;
+                }
+                top.innermost.get_or_insert(found);
+                next = frame.getattr("f_back")?.extract()?;
+            }
+            Ok(())
+        })();
+        top
+    };
+    threads.iter().map(top).collect()
+}
+
+/// What [`tops`] finds; `innermost` is none where that is `own`.
+#[derive(Default)]
+pub(crate) struct Top {
+    pub(crate) innermost: Option<Frame>,
+    pub(crate) own: Option<Frame>,
+}
+
+impl Frame {
+    fn of(frame: &Bound<'_, PyAny>) -> PyResult<Frame> {
+        let code = frame.getattr("f_code")?;
+        Ok(Frame {
+            file: code.getattr("co_filename")?.extract()?,
+            line: frame.getattr("f_lineno")?.extract().unwrap_or_default(),
+            function: code.getattr("co_name")?.extract()?,
+        })
+    }
 }
 
 /// The stack as Python prints it, without the final line break. Reads the lines of source, which

@@ -20,8 +20,8 @@
 //! time to be answered in, or an overload would end in exceptions. Not a response that gets on,
 //! however long it is (uWSGI's harakiri ends downloads), and not the waits for a slow client.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use appliance_gateway::GatewayError;
@@ -33,7 +33,7 @@ use crate::exchange::Exchange;
 use crate::gil::Gil;
 use crate::overdue::Overdue;
 use crate::post::{Post, Running, Stage};
-use crate::queue::Queue;
+use crate::queue::{Queue, lock};
 use crate::stack::Mirror;
 
 /// How often the watch looks while something runs or waits.
@@ -61,7 +61,11 @@ pub(crate) struct Watch {
     thread: std::thread::Thread,
     ended: Arc<AtomicBool>,
     stuck: Arc<AtomicBool>,
+    mirror: SharedMirror,
 }
+
+/// Python's own `faulthandler` in one place, or why there is none: it knows one descriptor.
+pub(crate) type SharedMirror = Arc<Mutex<Result<Mirror, String>>>;
 
 struct Look {
     posts: Arc<[Post]>,
@@ -74,7 +78,7 @@ struct Look {
     last: Instant,
     /// The time without the GIL that the log has told of, by its beginning.
     told: Option<Instant>,
-    mirror: Result<Mirror, String>,
+    mirror: SharedMirror,
 }
 
 /// What a look at a post has found.
@@ -107,6 +111,7 @@ impl Watch {
         ask: AskReplacement,
     ) -> std::io::Result<Self> {
         let mirror = Mirror::new(py).map_err(|error| error.to_string());
+        let mirror: SharedMirror = Arc::new(Mutex::new(mirror));
         let mut look = Look {
             gil: Gil::new(Arc::clone(&posts)),
             posts,
@@ -116,7 +121,7 @@ impl Watch {
             stuck: Arc::default(),
             last: Instant::now(),
             told: None,
-            mirror,
+            mirror: Arc::clone(&mirror),
         };
         let stuck = Arc::clone(&look.stuck);
         let ended = Arc::new(AtomicBool::new(false));
@@ -133,7 +138,13 @@ impl Watch {
             thread: thread.thread().clone(),
             ended,
             stuck,
+            mirror,
         })
+    }
+
+    /// For whoever else wants to see the stack of a thread that keeps the GIL.
+    pub(crate) fn mirror(&self) -> SharedMirror {
+        Arc::clone(&self.mirror)
     }
 
     /// Whether no call gets on any more: all threads are lost, or one is and keeps the GIL.
@@ -254,14 +265,8 @@ impl Look {
         places.min_by_key(began)
     }
 
-    fn stack_without_gil(&mut self, place: usize, exchange: &Arc<Exchange>) -> String {
-        let mirror = match &mut self.mirror {
-            Ok(mirror) => mirror,
-            Err(error) => return format!("its stack is not to be had: {error}"),
-        };
-        let post = &self.posts[place];
-        let stack = mirror.read(|| post.signal(exchange));
-        stack.unwrap_or_else(|| "its stack is not to be had: it reacts to no signal".to_owned())
+    fn stack_without_gil(&self, place: usize, exchange: &Arc<Exchange>) -> String {
+        show(&self.mirror, &self.posts[place], exchange)
     }
 
     /// Answers those that have waited too long. Returns whether any wait.
@@ -287,6 +292,15 @@ impl Look {
         }
         true
     }
+}
+
+/// The stack of a thread that computes and keeps the GIL: a signal ends what another one waits for.
+pub(crate) fn show(mirror: &SharedMirror, post: &Post, exchange: &Arc<Exchange>) -> String {
+    let stack = match &mut *lock(mirror) {
+        Ok(mirror) => mirror.read(|| post.signal(exchange)),
+        Err(error) => return format!("its stack is not to be had: {error}"),
+    };
+    stack.unwrap_or_else(|| "its stack is not to be had: it reacts to no signal".to_owned())
 }
 
 impl Running {

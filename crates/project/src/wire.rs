@@ -1,7 +1,7 @@
 //! What passes between the supervisor and a worker: one [`WorkerSpec`] at the start, then one
 //! JSON object a line over the control socket, in both directions.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -85,6 +85,9 @@ pub enum FromWorker {
     Ready {
         /// `3.11.7 (CPython)`, for the summary.
         python: String,
+        /// Whether it knows [`ToWorker::Look`] and [`ToWorker::Stacks`].
+        #[serde(default)]
+        can_look: bool,
     },
     /// The worker cannot serve and exits. It has already printed the traceback, if there is one,
     /// to standard error.
@@ -108,6 +111,66 @@ pub enum FromWorker {
     Drained,
     /// The answer to [`ToWorker::Ping`].
     Pong,
+    /// The answer to [`ToWorker::Look`].
+    Sees {
+        /// The oldest first.
+        requests: Vec<RunningRequest>,
+        /// How many run besides: a message is short.
+        more: usize,
+    },
+    /// The answer to [`ToWorker::Stacks`].
+    Stacks {
+        /// Its number.
+        ask: u64,
+        /// As the log has it.
+        text: String,
+    },
+}
+
+/// A request that a Python thread is at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningRequest {
+    /// As in the access log.
+    pub id: String,
+    /// The number of its thread, from 1: `appliance-1`.
+    pub thread: usize,
+    /// `GET`.
+    pub method: String,
+    /// Path and query; a long one is cut.
+    pub url: String,
+    /// The peer, or whom a trusted proxy names; `0.0.0.0` on a unix socket.
+    pub client: IpAddr,
+    /// Since its thread took it.
+    pub age_ms: u64,
+    /// The innermost Python line.
+    pub at: Option<Line>,
+    /// The innermost line of the project's own code, if that is another one.
+    pub within: Option<Line>,
+    /// Why there is no line.
+    pub unseen: Option<Unseen>,
+}
+
+/// A line of Python.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// As Python has it.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// Its code's name.
+    pub function: String,
+}
+
+/// Why nobody can say at which line a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unseen {
+    /// It computes in C code, and keeps the GIL.
+    KeepsGil,
+    /// The GIL is not to be had: another one keeps it, or it waits for something in C with it.
+    NoGil,
+    /// Its thread has no Python frame.
+    NoFrame,
 }
 
 /// Why a worker is to be replaced.
@@ -123,6 +186,8 @@ pub enum Reason {
     /// A thread of it hangs in a request that has timed out. Such a worker is not made to wait
     /// until others have been replaced.
     Stuck,
+    /// Somebody asked for it.
+    Recycle,
 }
 
 impl Reason {
@@ -133,6 +198,7 @@ impl Reason {
             Reason::MaxLifetime => "max_lifetime",
             Reason::Memory => "memory",
             Reason::Stuck => "stuck",
+            Reason::Recycle => "recycle",
         }
     }
 }
@@ -154,6 +220,15 @@ pub enum ToWorker {
     Cover {
         /// Their numbers, from 1.
         slots: Vec<usize>,
+    },
+    /// Say which requests run, and where they are.
+    Look,
+    /// Write the Python stack of a request to the log, and say it.
+    Stacks {
+        /// For the answer.
+        ask: u64,
+        /// Its id; none for all that run.
+        request: Option<String>,
     },
     /// Say that the front lives. (Asked only where a service manager wants to know.)
     Ping,

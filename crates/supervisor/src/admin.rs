@@ -6,7 +6,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,7 +18,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::event::Event;
 use crate::listeners::BindError;
-use crate::protocol::Status;
+use crate::protocol::{Status, WorkerStatus};
 
 mod metrics;
 
@@ -78,11 +78,11 @@ fn routes(master: Master) -> Router {
 struct Master(UnboundedSender<Event>);
 
 impl Master {
-    async fn status(&self) -> Result<Status, StatusCode> {
+    async fn status(&self, requests: bool) -> Result<Status, StatusCode> {
         let (answer, answered) = oneshot::channel();
         let gone = |_| StatusCode::SERVICE_UNAVAILABLE;
         self.0
-            .send(Event::Looked(answer))
+            .send(Event::Looked { requests, answer })
             .map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
         answered.await.map_err(gone)
     }
@@ -90,12 +90,12 @@ impl Master {
 
 /// Whether the supervisor goes on: it answers.
 async fn health(State(master): State<Master>) -> Result<&'static str, StatusCode> {
-    master.status().await.map(|_| "alive\n")
+    master.status(false).await.map(|_| "alive\n")
 }
 
 /// Whether requests to the application would be answered by it.
 async fn readiness(State(master): State<Master>) -> Result<Response, StatusCode> {
-    let status = master.status().await?;
+    let status = master.status(false).await?;
     Ok(match status.is_ready() {
         true => "ready\n".into_response(),
         false => {
@@ -106,7 +106,7 @@ async fn readiness(State(master): State<Master>) -> Result<Response, StatusCode>
 }
 
 async fn metrics(State(master): State<Master>) -> Result<Response, StatusCode> {
-    let status = master.status().await?;
+    let status = master.status(false).await?;
     let form = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -114,6 +114,23 @@ async fn metrics(State(master): State<Master>) -> Result<Response, StatusCode> {
     Ok((form, metrics::text(&status)).into_response())
 }
 
-async fn status(State(master): State<Master>) -> Result<Json<Status>, StatusCode> {
-    master.status().await.map(Json)
+async fn status(
+    State(master): State<Master>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Status>, StatusCode> {
+    let requests = query.as_deref() == Some("requests");
+    let mut status = master.status(requests).await?;
+    status.workers.iter_mut().for_each(hide_queries);
+    Ok(Json(status))
+}
+
+/// This listener asks nobody who they are, and a query may hold what lets somebody in: a token to
+/// reset a password, a key of an API. The control socket tells all of it.
+fn hide_queries(worker: &mut WorkerStatus) {
+    for request in worker.requests.iter_mut().flatten() {
+        if let Some(query) = request.url.find('?') {
+            request.url.truncate(query);
+            request.url.push_str("?…");
+        }
+    }
 }

@@ -121,7 +121,12 @@ impl Control {
             Request::Quit => Stop::QuitCommand,
             Request::Reopen => return logs::answer_reopen(&reply),
             Request::Maintenance { on } => return maintain(on, &reply),
-            Request::Status | Request::Reload | Request::Upgrade { .. } => {
+            Request::Status { .. }
+            | Request::Reload
+            | Request::Upgrade { .. }
+            | Request::Traceback { .. }
+            | Request::Recycle { .. }
+            | Request::Drain { .. } => {
                 // Nobody listens only when the supervisor itself is at its end.
                 let _ = self.events.send(Event::Asked(request, reply));
                 return;
@@ -143,7 +148,7 @@ const NOT_YOURS: &str = "error: only root may do this: the supervisor is root's,
 /// the application could ask for: to stop the site, or to become root by a binary of its own.
 fn may_ask(user: Option<u32>, request: &Request) -> bool {
     const ROOT: u32 = 0;
-    matches!(request, Request::Status)
+    matches!(request, Request::Status { .. })
         || user.is_some_and(|user| user == ROOT || user == sys::user())
 }
 

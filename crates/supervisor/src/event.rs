@@ -21,7 +21,11 @@ pub(crate) enum Event {
     /// A binary has rehearsed.
     Tried(PathBuf, Result<(), Refused>),
     /// Somebody asked on the admin listener how it goes.
-    Looked(oneshot::Sender<Status>),
+    Looked {
+        /// And which requests run.
+        requests: bool,
+        answer: oneshot::Sender<Status>,
+    },
     /// Somebody asked over the control socket.
     Asked(Request, Reply),
 }

@@ -103,6 +103,9 @@ pub(crate) struct HandedWorker {
     pub(crate) figures: Option<RawFd>,
     pub(crate) served: bool,
     pub(crate) drained: bool,
+    /// Whether it can be asked which requests run.
+    #[serde(default)]
+    pub(crate) can_look: bool,
     /// From 0.
     pub(crate) covers: Vec<usize>,
 }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use appliance_project::{Loaded, Project, Report, Sources};
 
 pub use activation::ActivationError;
+pub use appliance_project::wire::{Line, RunningRequest, Unseen};
 pub use client::{ClientError, ask};
 pub use confine::ConfineError;
 pub use daemon::{DaemonError, Ready, Side, daemonize};
@@ -32,7 +33,7 @@ pub use library::LibraryError;
 pub use listeners::{BindError, Place};
 pub use master::Outcome;
 pub use process::Exit;
-pub use protocol::{Answer, Request, Status, WorkerStatus};
+pub use protocol::{Answer, Counted, Request, Status, WorkerStatus};
 pub use python::PythonError;
 pub use trial::rehearse;
 
@@ -62,6 +63,7 @@ mod library;
 mod lifecycle;
 mod listeners;
 mod logs;
+mod look;
 mod master;
 mod memory;
 mod notify;

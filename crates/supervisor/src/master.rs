@@ -26,6 +26,7 @@ use crate::folder::Folder;
 use crate::generation::Generation;
 use crate::lifecycle::{End, State, Step};
 use crate::logs;
+use crate::look::Look;
 use crate::notify::Notifier;
 use crate::process::{self, Exit, Process, What, WorkerId};
 use crate::protocol::Request;
@@ -33,11 +34,13 @@ use crate::signals::{Signals, Stop, Wish};
 use crate::worker::{Role, Worker};
 
 use cover::StandIn;
+use inquiry::{Asker, Inquiries};
 use replace::Slot;
 use rollout::{Preparing, Rollout};
 use upgrade::Trying;
 
 mod cover;
+mod inquiry;
 mod manager;
 mod replace;
 mod report;
@@ -78,6 +81,8 @@ pub(crate) struct Master {
     /// When the start began.
     began: Instant,
     start_failure: Option<StartError>,
+    /// Questions that workers have not answered yet.
+    inquiries: Inquiries,
     stopping: bool,
     manager: Notifier,
     /// `3.11.7 (CPython)`.
@@ -115,6 +120,7 @@ impl Master {
             counted: BTreeMap::new(),
             began,
             start_failure: None,
+            inquiries: Inquiries::default(),
             stopping: false,
             manager: Notifier::default(),
             python: String::new(),
@@ -207,11 +213,15 @@ impl Master {
             Event::Worker(id, What::Exited(exit)) => self.bury(id, exit),
             Event::Prepared(prepared) => self.roll_out_prepared(*prepared),
             Event::Tried(binary, result) => self.tried(binary, result),
-            Event::Looked(answer) => {
-                // Whoever has gone away does not need to know.
-                let _ = answer.send(self.status());
+            Event::Looked { requests, answer } => self.tell_status(Asker::Admin(answer), requests),
+            Event::Asked(Request::Status { requests }, reply) => {
+                self.tell_status(Asker::Control(reply), requests);
             }
-            Event::Asked(Request::Status, reply) => reply.send(&self.status().into()),
+            Event::Asked(Request::Traceback { pid, request }, reply) => {
+                self.ask_for_stacks(pid, request, reply);
+            }
+            Event::Asked(Request::Recycle { pid }, reply) => self.recycle(pid, &reply),
+            Event::Asked(Request::Drain { pid }, reply) => self.drain(pid, &reply),
             Event::Asked(_, reply) => reply.failed(
                 3,
                 "error: the server is starting, stopping or becoming another binary\n",
@@ -224,7 +234,8 @@ impl Master {
             return;
         };
         match message {
-            FromWorker::Ready { python } => {
+            FromWorker::Ready { python, can_look } => {
+                worker.look = Look::of(can_look);
                 worker.became_ready();
                 self.python = python;
                 self.take_up(id);
@@ -234,6 +245,11 @@ impl Master {
                 worker.heard(message);
                 self.give_up_rollout_of(id);
             }
+            FromWorker::Sees { .. } => {
+                worker.heard(message);
+                self.has_looked(id);
+            }
+            FromWorker::Stacks { ask, text } => self.tell_stacks(ask, text),
             FromWorker::Drained | FromWorker::Pong => worker.heard(message),
         }
     }
@@ -262,10 +278,12 @@ impl Master {
         };
         worker.state = worker.state.after(Step::Exited);
         *self.counted.entry(worker.number()).or_default() += &worker.totals();
+        self.has_gone(id);
         if self.rollout.as_ref().is_some_and(|rollout| rollout.has(id)) {
             self.give_up_rollout(StartError::Worker(worker.into_failure(exit)));
         } else if worker.state == State::Gone(End::Stopped) {
             worker.report_end(exit);
+            self.succeed_drained(id);
         } else if let Role::Slot(slot) = worker.role {
             match self.slots[slot].successor() == Some(id) {
                 true => self.successor_failed(slot, &worker, exit),
@@ -300,6 +318,7 @@ impl Master {
             served: false,
             drained: false,
             covers: Vec::new(),
+            look: Look::default(),
             answered: since,
             failure: None,
         };
@@ -314,7 +333,8 @@ impl Master {
         let slots = self.slots.iter().filter_map(|slot| slot.next_due(now));
         let stand_in = self.stand_in.as_ref().and_then(StandIn::retires);
         let others = stand_in.into_iter().chain(self.manager.due());
-        workers.chain(slots).chain(others).min()
+        let inquiries = self.inquiries.due();
+        workers.chain(slots).chain(others).chain(inquiries).min()
     }
 
     fn mind_the_time(&mut self) {
@@ -323,6 +343,7 @@ impl Master {
         self.retire_stand_in(now);
         self.launch_due(now);
         self.mind_the_watchdog(now);
+        self.answer_overdue(now);
     }
 
     /// A worker that is neither ready nor gone when it should be is killed.

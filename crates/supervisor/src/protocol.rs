@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use appliance_figures::{Levels, Totals};
+use appliance_project::wire::RunningRequest;
 use serde::{Deserialize, Serialize};
 
 /// What is asked of a running server.
@@ -13,7 +14,29 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum Request {
     /// How it fares.
-    Status,
+    Status {
+        /// And which requests run, and where they are.
+        #[serde(default)]
+        requests: bool,
+    },
+    /// Write the Python stack of a request to the log, and say it.
+    Traceback {
+        /// Its worker's process.
+        pid: u32,
+        /// Its id; none for all that run there.
+        request: Option<String>,
+    },
+    /// Replace a worker: its successor first, then it drains.
+    Recycle {
+        /// Its process.
+        pid: u32,
+    },
+    /// Let a worker finish what it does while others serve, and start its successor when it is
+    /// gone.
+    Drain {
+        /// Its process.
+        pid: u32,
+    },
     /// Read everything anew.
     Reload,
     /// Open log files anew.
@@ -122,7 +145,7 @@ pub struct Counted {
 }
 
 /// How a worker fares.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct WorkerStatus {
     /// Its slot, from 1; 0 for the front that stands in while no worker can run the application.
     pub worker: usize,
@@ -136,7 +159,24 @@ pub struct WorkerStatus {
     pub uptime: f64,
     /// Resident memory.
     pub memory_bytes: u64,
+    /// Processor time that it has taken.
+    #[serde(default)]
+    pub cpu_seconds: f64,
     /// What it is at.
     #[serde(default)]
     pub levels: Levels,
+    /// Its share of memory, where what several processes have is divided among them; told with
+    /// `requests`, and a few seconds old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pss_bytes: Option<u64>,
+    /// What runs in it, the oldest first; none if nobody asked, or it did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Vec<RunningRequest>>,
+    /// How many run besides those.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_requests: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

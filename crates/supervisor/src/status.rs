@@ -51,14 +51,17 @@ impl Status {
 
 impl WorkerStatus {
     pub(crate) fn of(worker: &Worker) -> WorkerStatus {
+        let usage = memory::usage(worker.pid).unwrap_or_default();
         WorkerStatus {
             worker: worker.number(),
             pid: worker.pid,
             state: worker.state.as_str().to_owned(),
             generation: worker.generation,
             uptime: worker.since.elapsed().as_secs_f64(),
-            memory_bytes: memory::resident(worker.pid).unwrap_or_default(),
+            memory_bytes: usage.resident,
+            cpu_seconds: usage.cpu.as_secs_f64(),
             levels: worker.levels(),
+            ..WorkerStatus::default()
         }
     }
 }
@@ -79,10 +82,10 @@ pub(crate) async fn answer_while_preparing(
 ) -> Infallible {
     loop {
         match events.recv().await {
-            Some(Event::Asked(Request::Status, reply)) => {
+            Some(Event::Asked(Request::Status { .. }, reply)) => {
                 reply.send(&Status::starting(project, began).into());
             }
-            Some(Event::Looked(answer)) => {
+            Some(Event::Looked { answer, .. }) => {
                 // Whoever has gone away does not need to know.
                 let _ = answer.send(Status::starting(project, began));
             }

@@ -8,6 +8,7 @@ use appliance_project::wire::{FromWorker, ToWorker};
 use crate::error::WorkerFailure;
 use crate::lifecycle::{End, State, Step};
 use crate::listeners::Closed;
+use crate::look::Look;
 use crate::memory;
 use crate::process::{Control, Exit};
 
@@ -52,6 +53,8 @@ pub(crate) struct Worker {
     pub(crate) drained: bool,
     /// Other slots, from 0, whose connections it accepts.
     pub(crate) covers: Vec<usize>,
+    /// Which requests it is at.
+    pub(crate) look: Look,
     /// When it last answered, or began to serve.
     pub(crate) answered: Instant,
     /// Why it says it cannot serve.
@@ -72,6 +75,11 @@ impl Worker {
     /// What it is at.
     pub(crate) fn levels(&self) -> Levels {
         self.figures.as_ref().map(Page::levels).unwrap_or_default()
+    }
+
+    /// Whether it can be asked what it is at: one that has not served hears nothing else.
+    pub(crate) fn can_look(&self) -> bool {
+        self.look.knows && self.served
     }
 
     /// Lets it accept connections.
@@ -164,7 +172,8 @@ impl Worker {
             }
             FromWorker::Drained => self.drained = true,
             FromWorker::Pong => self.answered = Instant::now(),
-            FromWorker::Ready { .. } | FromWorker::Replace { .. } => {}
+            FromWorker::Sees { requests, more } => self.look.saw(requests, more),
+            FromWorker::Ready { .. } | FromWorker::Replace { .. } | FromWorker::Stacks { .. } => {}
         }
     }
 

@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use appliance_bridge::Inspector;
 use appliance_front::{Leave, ListenAt};
 use appliance_project::wire::{FromWorker, ToWorker};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cover::Covers;
+use crate::inspect::Answers;
 
 /// Tells the supervisor, if there is one. One that is gone takes this worker with it anyway.
 pub(crate) fn tell(control: Option<&UnixStream>, message: &FromWorker) {
@@ -71,7 +73,8 @@ pub(crate) enum Orders {
     Supervisor {
         lines: Lines<BufReader<tokio::net::UnixStream>>,
         /// The way back.
-        answers: UnixStream,
+        control: UnixStream,
+        answers: Answers,
     },
     Signals {
         signals: StopSignals,
@@ -86,15 +89,20 @@ impl Orders {
         control: Option<UnixStream>,
         signals: StopSignals,
         own: Vec<ListenAt>,
+        inspector: Inspector,
     ) -> io::Result<Orders> {
         let Some(control) = control else {
             return Ok(Orders::Signals { signals, own });
         };
         control.set_nonblocking(true)?;
-        let answers = control.try_clone()?;
-        let control = tokio::net::UnixStream::from_std(control)?;
-        let lines = BufReader::new(control).lines();
-        Ok(Orders::Supervisor { lines, answers })
+        let answers = Answers::new(inspector, control.try_clone()?);
+        let stream = tokio::net::UnixStream::from_std(control.try_clone()?)?;
+        let lines = BufReader::new(stream).lines();
+        Ok(Orders::Supervisor {
+            lines,
+            control,
+            answers,
+        })
     }
 
     /// Resolves when a worker that is not ready yet is to stop. (A supervisor kills it.)
@@ -132,8 +140,18 @@ impl Orders {
                     return leave;
                 }
                 ToWorker::Cover { slots } => covers.set(&slots),
-                ToWorker::Ping => self.answer(&FromWorker::Pong),
-                ToWorker::Serve => {}
+                question => self.answer(question),
+            }
+        }
+    }
+
+    /// Answers questions while the worker drains: somebody may want to know what it waits for.
+    /// Ends with the stream, or never.
+    pub(crate) async fn answer_on(mut self) {
+        loop {
+            match self.next().await {
+                ToWorker::Stop { .. } => return,
+                question => self.answer(question),
             }
         }
     }
@@ -147,9 +165,18 @@ impl Orders {
     }
 
     /// What does not fit is lost: the supervisor does not read, and hears of nobody.
-    fn answer(&self, message: &FromWorker) {
-        if let Orders::Supervisor { answers, .. } = self {
-            tell(Some(answers), message);
+    fn answer(&self, question: ToWorker) {
+        let Orders::Supervisor {
+            control, answers, ..
+        } = self
+        else {
+            return;
+        };
+        match question {
+            ToWorker::Ping => tell(Some(control), &FromWorker::Pong),
+            ToWorker::Look => answers.look(),
+            ToWorker::Stacks { ask, request } => answers.stacks(ask, request),
+            ToWorker::Serve | ToWorker::Cover { .. } | ToWorker::Stop { .. } => {}
         }
     }
 

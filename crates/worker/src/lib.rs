@@ -7,6 +7,7 @@
 
 mod control;
 mod cover;
+mod inspect;
 mod life;
 mod log;
 mod memory;

@@ -141,7 +141,7 @@ fn start_and_serve(
         let served = runtime
             .block_on(async {
                 tokio::spawn(async move { outbox.deliver().await });
-                let mut orders = Orders::new(control, signals, own)?;
+                let mut orders = Orders::new(control, signals, own, watched.inspector())?;
                 tokio::select! {
                     warm = warm_up(&front, &project) => if let Err(failure) = warm {
                         failure.report(reporter.as_ref());
@@ -149,7 +149,13 @@ fn start_and_serve(
                     },
                     () = orders.interrupted() => return Ok(Some((Instant::now(), 0))),
                 }
-                control::tell(reporter.as_ref(), &FromWorker::Ready { python });
+                control::tell(
+                    reporter.as_ref(),
+                    &FromWorker::Ready {
+                        python,
+                        can_look: true,
+                    },
+                );
                 let mut asked_at = Instant::now();
                 if !orders.serve().await {
                     return Ok(Some((asked_at, 0)));
@@ -164,6 +170,7 @@ fn start_and_serve(
                 let stop = async {
                     let leave = orders.stop(&mut covers).await;
                     asked_at = Instant::now();
+                    tokio::spawn(orders.answer_on());
                     leave
                 };
                 let listeners = Listeners {

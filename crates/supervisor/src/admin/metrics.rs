@@ -10,11 +10,13 @@ use crate::protocol::{Counted, Status, WorkerStatus};
 mod exposition;
 
 /// A counter that appears with its first event misses that event in a rate.
-const REASONS: [&str; 7] = [
+const REASONS: [&str; 9] = [
     "crash",
+    "drain",
     "max_lifetime",
     "max_requests",
     "memory",
+    "recycle",
     "reload",
     "stuck",
     "upgrade",
@@ -221,6 +223,7 @@ mod tests {
                 connections_open: 7,
                 ..Levels::default()
             },
+            ..WorkerStatus::default()
         };
         let mut status = Status::starting(Path::new("/srv/project.toml"), Instant::now());
         status.workers = vec![

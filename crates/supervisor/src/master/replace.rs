@@ -11,10 +11,17 @@ use std::time::{Duration, Instant};
 use appliance_project::wire::Reason;
 
 use super::Master;
+use crate::control::Reply;
 use crate::lifecycle::{BackOff, End, State};
 use crate::listeners::Closed;
 use crate::process::{Exit, WorkerId};
 use crate::worker::{Role, Worker};
+
+/// The exit status of who asked for what cannot be done.
+const NOT_DONE: u8 = 3;
+const NOT_SERVING: &str = "error: no worker with this process serves any more\n";
+const NOBODY_ELSE: &str = "error: no other worker would serve meanwhile\n\
+                           hint: recycle it, which starts its successor first\n";
 
 /// A worker's place: the sockets that it and its successors accept from.
 #[derive(Debug, Default)]
@@ -24,6 +31,8 @@ pub(super) struct Slot {
     /// Whether the holder is to be replaced.
     replacement: Option<Replacement>,
     back_off: BackOff,
+    /// Who has left the slot, without a successor, and drains.
+    drains: Option<WorkerId>,
     /// When its next holder is started; none while it has one.
     due: Option<Instant>,
 }
@@ -110,6 +119,74 @@ impl Master {
             Some(_) => {}
             None => slot.replacement = Some(Replacement::wished(reason)),
         }
+    }
+
+    /// As somebody has asked: successor first.
+    pub(super) fn recycle(&mut self, pid: u32, reply: &Reply) {
+        match self.serving_slot(pid) {
+            Some((id, slot)) => {
+                self.wish_replacement(id, Reason::Recycle);
+                let worker = slot + 1;
+                reply.done(format!(
+                    "worker {worker}, process {pid}: its successor starts, then it drains"
+                ));
+            }
+            None => reply.failed(NOT_DONE, NOT_SERVING),
+        }
+    }
+
+    /// As somebody has asked, for whom there is no room for both: it goes first, and others serve
+    /// its slot until its successor does.
+    pub(super) fn drain(&mut self, pid: u32, reply: &Reply) {
+        let Some((id, slot)) = self.serving_slot(pid) else {
+            return reply.failed(NOT_DONE, NOT_SERVING);
+        };
+        let serving = |other: &&Slot| {
+            let worker = other.holder.and_then(|id| self.workers.get(&id));
+            worker.is_some_and(|worker| worker.state == State::Serving)
+        };
+        if self.rollout.is_some() || self.slots.iter().filter(serving).count() < 2 {
+            return reply.failed(NOT_DONE, NOBODY_ELSE);
+        }
+        let grace = self.grace();
+        let place = &mut self.slots[slot];
+        let successor = place.replacement.take().and_then(|one| one.successor);
+        place.holder = successor;
+        place.drains = successor.is_none().then_some(id);
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.retire(grace, &Closed::default());
+        }
+        let worker = slot + 1;
+        tracing::info!(
+            worker,
+            pid,
+            "draining a worker as asked; its successor follows it"
+        );
+        reply.done(format!(
+            "worker {worker}, process {pid}: it drains, and its successor starts when it is gone"
+        ));
+    }
+
+    /// The worker of this process, if it serves, and its slot.
+    fn serving_slot(&self, pid: u32) -> Option<(WorkerId, usize)> {
+        let serves = |worker: &Worker| worker.pid == pid && worker.state == State::Serving;
+        let (id, _) = self.workers.iter().find(|(_, worker)| serves(worker))?;
+        let slot = self
+            .slots
+            .iter()
+            .position(|slot| slot.holder == Some(*id))?;
+        Some((*id, slot))
+    }
+
+    /// One that was drained is gone.
+    pub(super) fn succeed_drained(&mut self, id: WorkerId) {
+        let mut slots = self.slots.iter_mut();
+        let Some(slot) = slots.find(|slot| slot.drains == Some(id)) else {
+            return;
+        };
+        slot.drains = None;
+        slot.due = Some(Instant::now());
+        self.count("drain", 1);
     }
 
     /// Starts the successors whose turn it is. A rollout replaces everybody anyway.

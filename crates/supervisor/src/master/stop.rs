@@ -72,6 +72,7 @@ impl Master {
                     let now = Instant::now();
                     self.end_the_overdue(now);
                     self.mind_the_watchdog(now);
+                    self.answer_overdue(now);
                 }
             }
         }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use appliance_figures::Page;
 use appliance_log::HandedSource;
+use appliance_project::wire::Reason;
 
 use super::replace::Slot;
 use super::rollout::{Kind, Rollout};
@@ -26,6 +27,7 @@ use crate::handover::{self, HandedSlot, HandedWorker, Handover};
 use crate::instance::Instance;
 use crate::listeners::Listeners;
 use crate::logs::{self, HandedLog};
+use crate::look::Look;
 use crate::process::{self, Process, WorkerId};
 use crate::signals::{Signals, Stop};
 use crate::stage::Stage;
@@ -215,7 +217,8 @@ impl Master {
     ) -> Option<Handover> {
         let slots = self.slots.iter().map(|slot| HandedSlot {
             holder: slot.holder().map(|id| id.0),
-            wish: slot.wish(),
+            // An older binary does not know that one, and the next one replaces all of them.
+            wish: slot.wish().filter(|reason| *reason != Reason::Recycle),
         });
         let workers = self.workers.iter();
         Some(Handover {
@@ -299,6 +302,7 @@ impl Master {
             served: handed.served,
             drained: handed.drained,
             covers: handed.covers.clone(),
+            look: Look::of(handed.can_look),
             answered: now,
             failure: None,
         };
@@ -364,6 +368,7 @@ fn handed(id: WorkerId, worker: &Worker) -> HandedWorker {
         figures: worker.figures.as_ref().map(Page::fd),
         served: worker.served,
         drained: worker.drained,
+        can_look: worker.look.knows,
         covers: worker.covers.clone(),
     }
 }
