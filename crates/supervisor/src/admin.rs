@@ -21,6 +21,7 @@ use crate::listeners::BindError;
 use crate::protocol::{Status, WorkerStatus};
 
 mod metrics;
+mod page;
 
 /// A master that does not answer for this long is not well.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,10 +58,8 @@ pub(crate) fn serve(listener: &TcpListener, master: UnboundedSender<Event>) -> s
 }
 
 fn routes(master: Master) -> Router {
-    let index = "/healthz  alive\n/readyz   ready for requests\n/metrics  for Prometheus\n\
-                 /status   as `appliance status --json`\n";
     Router::new()
-        .route("/", get(move || async move { index }))
+        .route("/", get(page::index))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
