@@ -212,6 +212,29 @@ fn the_watchdog_is_kept_quiet_while_a_worker_answers() {
 }
 
 #[test]
+fn a_worker_without_a_supervisor_tells_the_manager_itself_and_leaves_no_file() {
+    let sites = "[server]\nmaster = false\npidfile = \"a.pid\"\n[[site]]\n\
+                 listen = [\"127.0.0.1:0\", \"unix:site.sock\"]\n[site.routes]\n\"/\" = { wsgi = true }\n";
+    let (manager, project) = managed(Project::with_sites(HELLO, "processes = 1", sites));
+    let project = project.env("WATCHDOG_USEC", "400000");
+    let mut site = Appliance::launch(project, &[]);
+    let ready = manager.hears();
+    let me = format!("MAINPID={}", site.pid());
+    assert_eq!(ready, ["READY=1", &me, "STATUS=serving: no supervisor"]);
+    for _ in 0..3 {
+        assert_eq!(manager.hears(), ["WATCHDOG=1"]);
+    }
+    let files = ["a.pid", "site.sock"].map(|name| site.project.path(name));
+    assert!(files.iter().all(|file| file.exists()));
+    let mut connection = Connection::open_unix(&files[1]);
+    assert_eq!(connection.get("/").text(), "hello");
+    assert_eq!(site.stop(), 0);
+    let stopping = manager.waits_for("STOPPING=1");
+    assert_eq!(stopping, ["STOPPING=1", "STATUS=stopping"]);
+    assert!(files.iter().all(|file| !file.exists()), "{files:?}");
+}
+
+#[test]
 fn a_watchdog_of_another_process_is_not_ours() {
     let (manager, project) = managed(Project::wsgi(HELLO));
     let project = project

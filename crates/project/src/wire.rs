@@ -44,6 +44,30 @@ pub struct WorkerSpec {
     /// The memory file of what workers count together; none for a worker without a supervisor.
     #[serde(default)]
     pub counts: Option<RawFd>,
+    /// Whom a worker without a supervisor tells how it goes.
+    #[serde(default)]
+    pub manager: Option<Manager>,
+    /// Files that go with a worker without a supervisor: its pidfile and its unix sockets.
+    #[serde(default)]
+    pub leftovers: Vec<Leftover>,
+}
+
+/// A service manager (sd_notify(3)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manager {
+    /// A datagram socket, connected to it.
+    pub fd: RawFd,
+    /// It restarts a service that is silent for so many milliseconds; none: it does not.
+    pub watchdog_ms: Option<u64>,
+}
+
+/// A file that is removed, if it is still the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Where it was made.
+    pub path: PathBuf,
+    /// Device and inode.
+    pub file: (u64, u64),
 }
 
 /// One inherited listening socket.

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use appliance_project::Project;
+use appliance_project::{Project, wire};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::handover::{HandedInstance, HandedLock};
@@ -132,12 +132,19 @@ impl Drop for Instance {
     }
 }
 
-/// The pidfile of a server without a supervisor: the lock outlives the exec, the file stays.
-pub(crate) fn leave_pidfile(project: &Project) -> Result<(), InstanceError> {
-    if let Some(mut pidfile) = take_pidfile(project)? {
-        pidfile.stay();
-    }
-    Ok(())
+/// The pidfile of a server without a supervisor: the lock outlives the exec, and the worker removes
+/// the file.
+pub(crate) fn leave_pidfile(project: &Project) -> Result<Option<wire::Leftover>, InstanceError> {
+    let Some(mut pidfile) = take_pidfile(project)? else {
+        return Ok(None);
+    };
+    let found = pidfile.file.as_ref().and_then(|file| file.metadata().ok());
+    let path = pidfile.path.clone();
+    pidfile.stay();
+    Ok(found.map(|found| wire::Leftover {
+        path,
+        file: (found.dev(), found.ino()),
+    }))
 }
 
 fn take_pidfile(project: &Project) -> Result<Option<LockFile>, InstanceError> {

@@ -185,13 +185,13 @@ async fn become_worker(
 ) -> Result<Infallible, Halt> {
     let began = Instant::now();
     confine::begin(&loaded.project)?;
-    instance::leave_pidfile(&loaded.project)?;
+    let pidfile = instance::leave_pidfile(&loaded.project)?;
     if loaded.project.server.admin.is_some() {
         tracing::warn!("there is no admin listener without a supervisor (`server.master`)");
     }
     let mut stage = Stage::new(signals, Vec::new())?;
     let generation = Generation::first(loaded, library, passed, &mut stage).await?;
-    let command = generation.launcher.alone(&generation.listeners)?;
+    let command = generation.launcher.alone(&generation.listeners, pidfile)?;
     on_start(&Started {
         project: generation.project(),
         addresses: generation.listeners.addresses(),

@@ -51,6 +51,17 @@ impl Notifier {
         }
     }
 
+    /// The way, for a worker that takes this process's place, and how patient the manager is.
+    pub(crate) fn for_successor_alone(self) -> Option<(UnixDatagram, Option<Duration>)> {
+        let (socket, to) = self.to?;
+        // As who this process is now: the worker may be another user.
+        if let Err(error) = socket.connect_addr(&to) {
+            tracing::warn!(%error, "the service manager cannot be told how it goes: `NOTIFY_SOCKET`");
+            return None;
+        }
+        Some((socket, self.watchdog.map(|watchdog| watchdog.timeout)))
+    }
+
     /// For a program that goes on where another one has announced that it would.
     pub(crate) fn of_successor() -> Notifier {
         Notifier {

@@ -2,23 +2,24 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use appliance_figures::Page;
 use appliance_project::Project;
 use appliance_project::tickets::{self, TicketSecret};
-use appliance_project::wire::WorkerSpec;
+use appliance_project::wire::{Leftover, Manager, WorkerSpec};
 
 use crate::confine::Confines;
 use crate::error::StartError;
 use crate::library::Library;
 use crate::listeners::Listeners;
 use crate::logs::{self, Pipes};
+use crate::notify::Notifier;
 use crate::python::Environment;
 use crate::shared;
 use crate::sys::{self, Execution, Inheritance};
@@ -47,6 +48,14 @@ loader.exec_module(worker); sys.exit(worker.run(spec))";
 struct Ties {
     control: RawFd,
     figures: RawFd,
+}
+
+/// What only a worker without a supervisor minds by itself.
+#[derive(Debug, Default)]
+struct Alone {
+    /// And how patient it is.
+    manager: Option<(UnixDatagram, Option<Duration>)>,
+    files: Vec<Leftover>,
 }
 
 /// What all workers have in common.
@@ -78,7 +87,7 @@ impl Launcher {
             control: theirs.as_raw_fd(),
             figures: figures.fd(),
         };
-        let mut command = self.command(role, listeners, Some(ties))?;
+        let mut command = self.command(role, listeners, Some(ties), Alone::default())?;
         command.control = Some(theirs);
         Ok((command, ours, figures))
     }
@@ -94,8 +103,16 @@ impl Launcher {
     }
 
     /// The command of a worker that stands alone: it takes this process's place.
-    pub(crate) fn alone(&self, listeners: &Listeners) -> io::Result<WorkerCommand> {
-        self.command(Role::Slot(0), listeners, None)
+    pub(crate) fn alone(
+        &self,
+        listeners: &Listeners,
+        pidfile: Option<Leftover>,
+    ) -> io::Result<WorkerCommand> {
+        let mut files = listeners.unix().leftovers();
+        files.extend(pidfile);
+        let manager = Notifier::of_environment().for_successor_alone();
+        let alone = Alone { manager, files };
+        self.command(Role::Slot(0), listeners, None, alone)
     }
 
     /// The secret of the period before this one: the oldest whose tickets are still taken.
@@ -110,6 +127,7 @@ impl Launcher {
         role: Role,
         listeners: &Listeners,
         ties: Option<Ties>,
+        alone: Alone,
     ) -> io::Result<WorkerCommand> {
         let control = ties.map(|ties| ties.control);
         let figures = ties.map(|ties| ties.figures);
@@ -137,6 +155,11 @@ impl Launcher {
         keep.extend(unix.iter().map(|unix| unix.fd));
         let counts = control.and_then(|_| shared::fd());
         keep.extend(counts);
+        let manager = alone.manager.as_ref().map(|(socket, patience)| Manager {
+            fd: socket.as_raw_fd(),
+            watchdog_ms: patience.and_then(|time| u64::try_from(time.as_millis()).ok()),
+        });
+        keep.extend(manager.map(|manager| manager.fd));
         let mut command = Command::new(&self.python);
         // A worker alone writes to files by itself: this process makes way for it.
         let pipes = match control.is_some() || !logs::needs_thread(&project) {
@@ -157,6 +180,8 @@ impl Launcher {
             control,
             figures,
             counts,
+            manager,
+            leftovers: alone.files,
         };
         let mut file = sys::memory_file(c"appliance_worker_spec", Execution::Denied)?;
         file.write_all(&serde_json::to_vec(&spec)?)?;
@@ -183,6 +208,7 @@ impl Launcher {
             spec: file,
             pipes,
             control: None,
+            manager: alone.manager.map(|(socket, _)| socket),
         })
     }
 }
@@ -198,6 +224,8 @@ pub(crate) struct WorkerCommand {
     spec: std::fs::File,
     pipes: Pipes,
     control: Option<UnixStream>,
+    /// Open until the worker has it.
+    manager: Option<UnixDatagram>,
 }
 
 impl WorkerCommand {
@@ -208,9 +236,10 @@ impl WorkerCommand {
             spec,
             pipes,
             control,
+            manager,
         } = self;
         let child = tokio::process::Command::from(command).spawn();
-        drop((spec, pipes, control));
+        drop((spec, pipes, control, manager));
         child
     }
 

@@ -82,6 +82,15 @@ impl UnixSockets {
         told.collect()
     }
 
+    /// Their files, for a worker that takes this process's place.
+    pub(crate) fn leftovers(&self) -> Vec<wire::Leftover> {
+        let files = self.0.iter().map(|unix| wire::Leftover {
+            path: unix.path.clone(),
+            file: unix.file,
+        });
+        files.collect()
+    }
+
     /// For the next program of this process.
     pub(crate) fn hand_over(&self) -> Vec<HandedUnix> {
         let handed = self.0.iter().map(|unix| HandedUnix {

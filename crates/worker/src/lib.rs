@@ -5,6 +5,7 @@
 //! on the process is: the main thread, which runs the front detached from the interpreter, and
 //! the pool's Python threads.
 
+mod alone;
 mod control;
 mod cover;
 mod inspect;

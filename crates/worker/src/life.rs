@@ -88,6 +88,8 @@ fn start_and_serve(
         own,
         figures,
         counts,
+        manager,
+        leftovers,
         ..
     } = assignment;
     if let Some(file) = figures {
@@ -164,6 +166,10 @@ fn start_and_serve(
                     let bounds = Bounds::new(&project.python.recycling);
                     tokio::spawn(async move { bounds.watch(&replacement).await });
                 } else {
+                    if let Some(manager) = &manager {
+                        manager.ready();
+                        tokio::spawn(manager.clone().keep_watchdog_quiet());
+                    }
                     tokio::spawn(end_when_stuck(move || watched.is_stuck()));
                     tokio::spawn(control::reopen_logs_when_told());
                 }
@@ -171,6 +177,9 @@ fn start_and_serve(
                     let leave = orders.stop(&mut covers).await;
                     asked_at = Instant::now();
                     tokio::spawn(orders.answer_on());
+                    if let Some(manager) = &manager {
+                        manager.stopping();
+                    }
                     leave
                 };
                 let listeners = Listeners {
@@ -187,6 +196,8 @@ fn start_and_serve(
             process::end_soon(FAILED);
             return Ok(End::Cold);
         };
+        // Before threads that are stuck are waited for.
+        drop(leftovers);
         // What still waits for a client that is gone ends with the runtime's tasks.
         drop(runtime);
         let threads = front.gateway().stop(asked_at + grace);

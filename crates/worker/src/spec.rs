@@ -13,6 +13,8 @@ use appliance_project::model::LogTarget;
 use appliance_project::tickets::TicketSecret;
 use appliance_project::wire::WorkerSpec;
 
+use crate::alone::{Leftovers, Manager};
+
 /// What this worker is to do.
 pub(crate) struct Assignment {
     pub(crate) slot: usize,
@@ -31,6 +33,8 @@ pub(crate) struct Assignment {
     pub(crate) control: Option<UnixStream>,
     pub(crate) figures: Option<File>,
     pub(crate) counts: Option<OwnedFd>,
+    pub(crate) manager: Option<Manager>,
+    pub(crate) leftovers: Leftovers,
 }
 
 impl Assignment {
@@ -70,6 +74,10 @@ impl Assignment {
             control: spec.control.map(|fd| UnixStream::from(adopt(fd))),
             figures: spec.figures.map(|fd| File::from(adopt(fd))),
             counts: spec.counts.map(adopt),
+            manager: spec
+                .manager
+                .map(|manager| Manager::new(adopt(manager.fd), manager.watchdog_ms)),
+            leftovers: Leftovers(spec.leftovers),
         })
     }
 }
