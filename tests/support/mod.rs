@@ -23,6 +23,6 @@ pub use self::{
     appliance::{Appliance, Finished, children, eventually, is_running},
     http::{Connection, Response},
     load::{Counted, Load, Question},
-    nginx::{ARTICLE, Nginx},
+    nginx::{ARTICLE, Nginx, free_address},
     project::{Project, test_interpreter, test_virtualenv},
 };

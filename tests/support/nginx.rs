@@ -133,8 +133,8 @@ impl Drop for Nginx {
     }
 }
 
-/// nginx cannot say which port it was given: one that has just been free.
-fn free_address() -> SocketAddr {
+/// For a program that cannot say which port it was given: one that has just been free.
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }

@@ -5,13 +5,15 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use appliance_gateway::RequestBody;
 use appliance_message::{Chunked, Framing, Piece, Refusal};
-use appliance_proxy::Feeder;
+use appliance_proxy::{Feeder, Upload};
 use bytes::{Bytes, BytesMut};
 
 use crate::connections::{Phase, Status};
+use crate::files::read_piece;
 use crate::socket::Socket;
 
 /// Bytes collected before they are written to the spool file: each write is a trip to a thread
@@ -110,6 +112,47 @@ pub(crate) async fn pass_on(
     }
     feeder.finish();
     Ok(true)
+}
+
+/// A body that is whole, on its way to another server.
+pub(crate) fn upload(body: Option<RequestBody>) -> Upload {
+    match body {
+        Some(body) if !body.is_empty() => {
+            let (upload, feeder) = Upload::streamed(Some(body.len()));
+            if let Some(feeder) = feeder {
+                tokio::spawn(feed(body, feeder));
+            }
+            upload
+        }
+        _ => Upload::none(),
+    }
+}
+
+async fn feed(body: RequestBody, feeder: Feeder) {
+    /// Bytes of a file that are read at once.
+    const PIECE_BYTES: usize = 64 << 10;
+    match body {
+        RequestBody::Memory(bytes) => {
+            if !feeder.feed(bytes).await {
+                return;
+            }
+        }
+        RequestBody::File { file, len } => {
+            let (file, mut offset) = (Arc::new(file), 0);
+            while offset < len {
+                let piece = match read_piece(&file, offset, PIECE_BYTES).await {
+                    Ok(piece) if !piece.is_empty() => Bytes::from(piece),
+                    // Dropped unfinished, the feeder says that the body is not whole.
+                    _ => return,
+                };
+                offset += piece.len() as u64;
+                if !feeder.feed(piece).await {
+                    return;
+                }
+            }
+        }
+    }
+    feeder.finish();
 }
 
 /// Undoes the framing.

@@ -10,6 +10,7 @@
 
 mod packet;
 mod variables;
+mod write;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use crate::{Head, Limits, Refusal};
 
 pub use self::packet::{HEAD_BYTES, HTTP, MODIFIER, TLS, WSGI};
+pub use self::write::{Circumstances, Unwritable, write};
 
 /// A request as a gateway hands it over.
 #[derive(Debug, Clone)]

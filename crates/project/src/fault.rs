@@ -22,6 +22,7 @@ pub(crate) enum UrlProblem {
     Tls,
     Host,
     Port,
+    NoPort,
     Path,
     Query,
     User,

@@ -739,6 +739,8 @@ pub enum TargetProtocol {
     H2c,
     /// `https://`: HTTP/2 if the target can, or else HTTP/1.1.
     Https,
+    /// `uwsgi://`: the uwsgi protocol.
+    Uwsgi,
 }
 
 /// Where a target listens.

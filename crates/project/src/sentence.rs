@@ -551,13 +551,14 @@ fn one_line(message: &str) -> String {
 fn url(problem: UrlProblem) -> &'static str {
     match problem {
         UrlProblem::Scheme => {
-            "is no server's URL: it begins with `http://`, `https://`, `h2c://` or `unix:/`"
+            "is no server's URL: it begins with `http://`, `https://`, `h2c://`, `uwsgi://` or `unix:/`"
         }
         UrlProblem::Tls => {
             "asks for HTTP/2 over TLS: write `https://`, which speaks it where the server can"
         }
         UrlProblem::Host => "names no host",
         UrlProblem::Port => "has a port that is no number from 1 to 65535",
+        UrlProblem::NoPort => "has no port",
         UrlProblem::Path => "has a path that is not in normal form",
         UrlProblem::Query => "has a query or a fragment, which a server's URL cannot",
         UrlProblem::User => "has a user name, which a server's URL cannot",

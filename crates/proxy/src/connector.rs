@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use appliance_project::model::TargetAddress;
+use appliance_project::model::{ProxyTarget, TargetAddress, TargetProtocol};
 use http::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
@@ -16,11 +16,13 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use crate::tls::{self, Tls};
+use crate::uwsgi::Translated;
 
 /// Connects to one address, whatever the request's own says.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector {
     address: TargetAddress,
+    speaks_uwsgi: bool,
     timeout: Duration,
     /// None: the target is spoken to in clear.
     tls: Option<Tls>,
@@ -32,12 +34,15 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// One of the others, to a target that speaks the uwsgi protocol.
+    Uwsgi(Box<Translated<Stream>>),
 }
 
 impl Connector {
-    pub(crate) fn new(address: TargetAddress, timeout: Duration, tls: Option<Tls>) -> Self {
+    pub(crate) fn new(target: &ProxyTarget, timeout: Duration, tls: Option<Tls>) -> Self {
         Connector {
-            address,
+            address: target.address.clone(),
+            speaks_uwsgi: target.protocol == TargetProtocol::Uwsgi,
             timeout,
             tls,
         }
@@ -45,7 +50,7 @@ impl Connector {
 
     pub(crate) async fn connect(&self) -> io::Result<Stream> {
         let connecting = async {
-            Ok(match &self.address {
+            let stream = match &self.address {
                 TargetAddress::Tcp(host, port) => {
                     let stream = TcpStream::connect((host.as_str(), *port)).await?;
                     stream.set_nodelay(true)?;
@@ -55,6 +60,10 @@ impl Connector {
                     }
                 }
                 TargetAddress::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
+            };
+            Ok(match self.speaks_uwsgi {
+                true => Stream::Uwsgi(Box::new(Translated::new(stream))),
+                false => stream,
             })
         };
         match tokio::time::timeout(self.timeout, connecting).await {
@@ -105,6 +114,7 @@ impl AsyncRead for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Uwsgi(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -119,6 +129,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Uwsgi(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -131,6 +142,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            Stream::Uwsgi(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
     }
 
@@ -143,6 +155,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Uwsgi(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -151,6 +164,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Uwsgi(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

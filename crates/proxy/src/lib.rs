@@ -6,6 +6,8 @@
 //! have reached a target is sent to another. The answer's fields and bytes are passed on
 //! ([`answer`]); one that changes the protocol (a WebSocket's 101) becomes a [`Tunnel`].
 //!
+//! A target that speaks the uwsgi protocol is one of HTTP/1.1 behind a translation ([`uwsgi`]).
+//!
 //! What is absent here: the client's connection, which is the front's, and any Python.
 
 mod answer;
@@ -19,6 +21,7 @@ mod sender;
 mod target;
 mod tls;
 mod upload;
+mod uwsgi;
 
 pub use answer::{Answer, AnswerBody, Tunnel};
 pub use proxy::{Failure, Proxy};

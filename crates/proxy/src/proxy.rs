@@ -204,6 +204,12 @@ impl Proxy {
         self.written.response_timeout
     }
 
+    /// Whether a body's length must be known before it is passed on.
+    pub fn needs_length(&self) -> bool {
+        let mut targets = self.targets.iter();
+        targets.any(|target| target.written.protocol == TargetProtocol::Uwsgi)
+    }
+
     /// Whether targets are to be checked.
     pub fn is_checked(&self) -> bool {
         self.written.health_check.is_some()

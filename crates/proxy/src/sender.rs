@@ -25,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(50);
 pub(crate) struct Sender {
     http1: Option<Client<Connector, Upload>>,
     http2: Option<Multiplexed>,
+    /// Whether connections can become ones of another protocol.
+    switches: bool,
 }
 
 /// Why there is no answer.
@@ -42,23 +44,30 @@ impl Sender {
         proxy: &model::Proxy,
         configs: Option<&Configs>,
     ) -> Self {
-        let connector = |tls| Connector::new(target.address.clone(), proxy.connect_timeout, tls);
+        let connector = |tls| Connector::new(target, proxy.connect_timeout, tls);
+        // A connection of the uwsgi protocol is good for one request.
+        let kept = match target.protocol {
+            TargetProtocol::Uwsgi => 0,
+            _ => proxy.idle_connections,
+        };
         let pool = |connector| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE)
-                .pool_max_idle_per_host(proxy.idle_connections)
+                .pool_max_idle_per_host(kept)
                 .set_host(false)
                 .build(connector)
         };
         match target.protocol {
-            TargetProtocol::Http => Sender {
+            TargetProtocol::Http | TargetProtocol::Uwsgi => Sender {
                 http1: Some(pool(connector(None))),
                 http2: None,
+                switches: target.protocol == TargetProtocol::Http,
             },
             TargetProtocol::H2c => Sender {
                 http1: None,
                 http2: Some(Multiplexed::new(connector(None), Scheme::HTTP)),
+                switches: false,
             },
             TargetProtocol::Https => {
                 let host = match &target.address {
@@ -68,6 +77,7 @@ impl Sender {
                 let tls = configs.and_then(|configs| configs.of(host));
                 let (either, http1) = tls.unzip();
                 Sender {
+                    switches: http1.is_some(),
                     http1: http1.map(|tls| pool(connector(Some(tls)))),
                     http2: either.map(|tls| Multiplexed::new(connector(Some(tls)), Scheme::HTTPS)),
                 }
@@ -98,7 +108,7 @@ impl Sender {
 
     /// Whether the target can change the protocol of a connection.
     pub(crate) fn can_switch(&self) -> bool {
-        self.http1.is_some()
+        self.switches
     }
 }
 

@@ -32,7 +32,7 @@ impl Target {
     ) -> Self {
         let usual_port = match written.protocol {
             TargetProtocol::Https => ":443",
-            TargetProtocol::Http | TargetProtocol::H2c => ":80",
+            TargetProtocol::Http | TargetProtocol::H2c | TargetProtocol::Uwsgi => ":80",
         };
         let authority = match &written.address {
             TargetAddress::Tcp(..) => {

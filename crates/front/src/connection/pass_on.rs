@@ -44,6 +44,14 @@ impl<G: Gateway> Connection<G> {
         if let Err(error) = ready {
             return self.body_failed(&head, &error, manner).await;
         }
+        let mut whole = None;
+        if framing == Framing::Chunked && others.proxy.needs_length() {
+            let limit = others.body_limit_bytes;
+            match Box::pin(self.receive(framing, false, limit, site)).await {
+                Ok(body) => whole = Some(body),
+                Err(error) => return self.body_failed(&head, &error, manner).await,
+            }
+        }
         let id = request::vet(&self.front, &self.sites, self.origin, &mut head);
         if let Some(entry) = self.entry() {
             entry.id = Some(id.clone());
@@ -51,6 +59,7 @@ impl<G: Gateway> Connection<G> {
         let id = id.to_string();
         let asked = request::for_others((&head, below), (self.origin, client), &id);
         let (upload, feeder) = match framing {
+            _ if whole.is_some() => (request_body::upload(whole), None),
             Framing::None => (Upload::none(), None),
             Framing::Length(len) => Upload::streamed(Some(len)),
             Framing::Chunked => Upload::streamed(None),

@@ -37,6 +37,13 @@ impl<G: Gateway> Stream<G> {
         if ready.is_ok() && expects && !body.is_end_stream() {
             ready = reply.go_on();
         }
+        let mut whole = None;
+        let has_no_length = !body.is_end_stream() && !matches!(framing, Framing::Length(_));
+        if ready.is_ok() && has_no_length && others.proxy.needs_length() {
+            let limit = others.body_limit_bytes;
+            let received = self.receive(reply, body, (framing, false), limit, site);
+            ready = received.await.map(|received| whole = Some(received));
+        }
         if let Err(error) = ready {
             return self.body_failed(reply, &head, &error, body, manner).await;
         }
@@ -47,6 +54,7 @@ impl<G: Gateway> Stream<G> {
         let id = id.to_string();
         let asked = request::for_others((&head, below), (self.origin, client), &id);
         let (upload, feeder) = match (body.is_end_stream(), framing) {
+            _ if whole.is_some() => (request_body::upload(whole), None),
             (true, _) => (Upload::none(), None),
             (false, Framing::Length(len)) => Upload::streamed(Some(len)),
             (false, _) => Upload::streamed(None),

@@ -216,7 +216,7 @@ impl<G: Gateway> Stream<G> {
         }
     }
 
-    async fn receive(
+    pub(super) async fn receive(
         &self,
         reply: &mut Reply,
         body: &mut RecvStream,

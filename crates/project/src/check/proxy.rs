@@ -155,16 +155,23 @@ fn names_servers(dict: &Dict) -> bool {
     dict.keys().any(|key| key.contains(':'))
 }
 
+/// Written by nobody: 0 is no port.
+const NO_PORT: u16 = 0;
+
 fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
     let weight = u32::try_from(weight).unwrap_or(1);
-    if let Some(path) = url.strip_prefix("unix:") {
+    let of_uwsgi = url.strip_prefix("uwsgi://");
+    if let Some(path) = of_uwsgi.unwrap_or(url).strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
         if !path.starts_with('/') || path.contains('\0') {
             return Err(UrlProblem::UnixPath);
         }
         return Ok(ProxyTarget {
             address: TargetAddress::Unix(path.into()),
-            protocol: TargetProtocol::Http,
+            protocol: match of_uwsgi {
+                Some(_) => TargetProtocol::Uwsgi,
+                None => TargetProtocol::Http,
+            },
             path: None,
             weight,
         });
@@ -174,6 +181,7 @@ fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
         "http" => (TargetProtocol::Http, 80),
         "h2c" => (TargetProtocol::H2c, 80),
         "https" => (TargetProtocol::Https, 443),
+        "uwsgi" => (TargetProtocol::Uwsgi, NO_PORT),
         "h2" | "grpcs" => return Err(UrlProblem::Tls),
         _ => return Err(UrlProblem::Scheme),
     };
@@ -191,6 +199,9 @@ fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
         return Err(UrlProblem::User);
     }
     let (host, port) = host_and_port(authority, usual_port)?;
+    if port == NO_PORT {
+        return Err(UrlProblem::NoPort);
+    }
     Ok(ProxyTarget {
         address: TargetAddress::Tcp(host, port),
         protocol,
@@ -246,6 +257,18 @@ mod tests {
             ("h2c://node_1:1/v2/", tcp("node_1", 1), h2c, Some("/v2/")),
             ("https://a", tcp("a", 443), https, None),
             ("https://[::1]:80/b", tcp("::1", 80), https, Some("/b")),
+            (
+                "uwsgi://a:3031",
+                tcp("a", 3031),
+                TargetProtocol::Uwsgi,
+                None,
+            ),
+            (
+                "uwsgi://unix:/run/a.sock",
+                unix(),
+                TargetProtocol::Uwsgi,
+                None,
+            ),
             ("unix:/run/a.sock", unix(), http, None),
             ("unix:///run/a.sock", unix(), http, None),
         ] {
@@ -272,6 +295,8 @@ mod tests {
             ("http://a:0", UrlProblem::Port),
             ("http://a:+1", UrlProblem::Port),
             ("http://a:65536", UrlProblem::Port),
+            ("uwsgi://a", UrlProblem::NoPort),
+            ("uwsgi://unix:a", UrlProblem::UnixPath),
             ("http://a/b/../c", UrlProblem::Path),
             ("http://a/?b", UrlProblem::Query),
             ("http://me@a", UrlProblem::User),
