@@ -7,10 +7,10 @@
 //! 1. Calls come in bursts: whoever pushes says, by [`Queue::rouse`], when the burst is over.
 //!    Waking a thread for each call would have it sleep again before the next.
 //! 2. If no thread is at work then, one is woken. If some are, that arms the *sentry*: an idle
-//!    thread that looks, at once and then every [`SENTRY_TICK`], whether the kernel sees any of
-//!    them running. If none runs (all wait for a database, a socket, a lock), the sentry joins
-//!    them. It also joins when no call was taken for [`STALL`]: one that computes for a minute
-//!    must not hold up the others for as long.
+//!    thread that looks, at once and then every [`SENTRY_TICK`], whether any of them runs for most
+//!    of its time, as far as the kernel sees. If none does (all wait for a database, a socket, a
+//!    lock), the sentry joins them. It also joins when no call was taken for [`STALL`]: one that
+//!    computes for a minute must not hold up the others for as long.
 //! 3. A thread finding the queue empty goes idle; so does one that joined when, having served
 //!    [`STINT`], it sees another running. If calls still wait it becomes the sentry.
 
@@ -69,7 +69,14 @@ struct Member {
     thread: Thread,
     kernel: ThreadState,
     at_work: bool,
+    /// Since when it is at work, or idle.
     since: Instant,
+    /// Since when it is at work or has last considered going idle.
+    stint_since: Instant,
+    /// How long it was at work before.
+    worked: Duration,
+    /// At the last look: how long it had been at work, and how much of that running.
+    seen: (Duration, Duration),
 }
 
 /// A thread's place in the queue's list.
@@ -169,11 +176,15 @@ impl<T> Queue<T> {
     /// Joins the calling thread, idle at first.
     pub(crate) fn join(&self) -> Place {
         let mut state = lock(&self.state);
+        let now = Instant::now();
         state.members.push(Member {
             thread: std::thread::current(),
             kernel: ThreadState::of_this_thread(),
             at_work: false,
-            since: Instant::now(),
+            since: now,
+            stint_since: now,
+            worked: Duration::ZERO,
+            seen: (Duration::ZERO, Duration::ZERO),
         });
         let place = state.members.len() - 1;
         state.idle.push(place);
@@ -199,7 +210,10 @@ impl<T> Queue<T> {
                 if state.sentry == Some(me) {
                     if !state.waiting.is_empty() {
                         seen_waiting = Instant::now();
-                        if stalled.for_long(state.taken) || !state.anyone_runs(me) {
+                        // Where nobody is at work, a burst is coming in, and whoever pushes will
+                        // wake a thread at its end.
+                        let blocked = state.at_work > 0 && !state.anyone_runs(me);
+                        if blocked || stalled.for_long(state.taken) {
                             state.employ(me);
                             return Duty::Serve;
                         }
@@ -226,9 +240,11 @@ impl<T> Queue<T> {
     /// The next call for a thread at work; `None` sends it back to [`wait`](Self::wait).
     pub(crate) fn next(&self, Place(me): Place) -> Option<T> {
         let mut state = lock(&self.state);
-        let retires =
-            state.at_work > 1 && !state.closed && state.members[me].since.elapsed() > STINT && {
-                state.members[me].since = Instant::now();
+        let retires = state.at_work > 1
+            && !state.closed
+            && state.members[me].stint_since.elapsed() > STINT
+            && {
+                state.members[me].stint_since = Instant::now();
                 state.anyone_runs(me)
             };
         if !retires && let Some(call) = state.waiting.pop_front() {
@@ -236,7 +252,9 @@ impl<T> Queue<T> {
             state.taken = state.taken.wrapping_add(1);
             return Some(call);
         }
-        state.members[me].at_work = false;
+        let member = &mut state.members[me];
+        member.at_work = false;
+        member.worked += member.since.elapsed();
         state.at_work -= 1;
         state.idle.push(me);
         if !state.waiting.is_empty() && state.sentry.is_none() {
@@ -271,6 +289,25 @@ impl Stalled {
     }
 }
 
+impl Member {
+    /// Whether it has run, or waited for a processor, for most of the time since the last look that
+    /// it was at work. What it does at this moment tells less: it waits for a lock now and then
+    /// however busy it is.
+    fn runs(&mut self) -> bool {
+        /// In less, what it does at this moment tells more.
+        const TELLING: Duration = Duration::from_micros(500);
+        let worked = self.worked + self.since.elapsed();
+        let since_look = worked.saturating_sub(self.seen.0);
+        let running_time = (since_look >= TELLING).then(|| self.kernel.running_time());
+        let Some(Some(running_time)) = running_time else {
+            return self.kernel.is_running();
+        };
+        let ran = running_time.saturating_sub(self.seen.1);
+        self.seen = (worked, running_time);
+        ran * 2 >= since_look
+    }
+}
+
 impl<T> State<T> {
     fn employ_next(&mut self) -> Option<Thread> {
         let place = *self.idle.last()?;
@@ -283,8 +320,9 @@ impl<T> State<T> {
         if self.sentry == Some(place) {
             self.sentry = None;
         }
-        self.members[place].at_work = true;
-        self.members[place].since = Instant::now();
+        let (member, now) = (&mut self.members[place], Instant::now());
+        member.at_work = true;
+        (member.since, member.stint_since) = (now, now);
         self.at_work += 1;
         // Those still idle watch over what waits.
         if self.sentry.is_none()
@@ -296,11 +334,11 @@ impl<T> State<T> {
         }
     }
 
-    /// Whether the kernel sees any other thread at work running or ready to run.
-    fn anyone_runs(&self, me: usize) -> bool {
-        self.members
-            .iter()
-            .enumerate()
-            .any(|(place, member)| place != me && member.at_work && member.kernel.is_running())
+    /// Whether any other thread at work runs, as far as the kernel sees.
+    fn anyone_runs(&mut self, me: usize) -> bool {
+        let members = self.members.iter_mut().enumerate();
+        let others = members.filter(|(place, member)| *place != me && member.at_work);
+        // All are looked at, so that each look is at the time since the one before.
+        others.fold(false, |runs, (_, member)| member.runs() || runs)
     }
 }

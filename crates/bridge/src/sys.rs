@@ -9,19 +9,37 @@ use std::time::Duration;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// A thread's scheduler state as the kernel shows it in `/proc`.
-pub(crate) struct ThreadState(Option<File>);
+/// What a thread does, as the kernel shows it in `/proc`.
+pub(crate) struct ThreadState {
+    stat: Option<File>,
+    schedstat: Option<File>,
+}
 
 impl ThreadState {
     /// The calling thread's.
     pub(crate) fn of_this_thread() -> Self {
-        ThreadState(File::open("/proc/thread-self/stat").ok())
+        let open = |name: &str| File::open(format!("/proc/thread-self/{name}")).ok();
+        ThreadState {
+            stat: open("stat"),
+            schedstat: open("schedstat"),
+        }
+    }
+
+    /// How long it has run or waited for a processor so far; none where the kernel does not say.
+    pub(crate) fn running_time(&self) -> Option<Duration> {
+        let mut text = [0; 64];
+        let len = self.schedstat.as_ref()?.read_at(&mut text, 0).ok()?;
+        let text = std::str::from_utf8(&text[..len]).ok()?;
+        // `ran waited slices`, the times in nanoseconds.
+        let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+        let (ran, waited) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+        Some(Duration::from_nanos(ran + waited))
     }
 
     /// Running or waiting for a processor, not for anything else. Without `/proc` every thread
     /// counts as blocked: more threads join than need be, and all else holds.
     pub(crate) fn is_running(&self) -> bool {
-        let Some(stat) = &self.0 else { return false };
+        let Some(stat) = &self.stat else { return false };
         let mut text = [0; 64];
         // `123 (name) S …`: the name may hold anything, its closing bracket is the last.
         let Ok(len) = stat.read_at(&mut text, 0) else {
