@@ -209,7 +209,8 @@ impl Sites {
         let field = head.get(Name::Host).map(without_port).transpose()?;
         let name = match head.form {
             Target::Authority => field,
-            _ => head.host().map(without_port).transpose()?,
+            _ if head.has_other_host() => head.host().map(without_port).transpose()?,
+            _ => field,
         };
         let Some(name) = name.filter(|_| !self.by_name.is_empty() || !self.has_no_wildcards())
         else {

@@ -6,7 +6,7 @@
 
 use http::{Method, Version};
 
-use crate::head::{Field, Span};
+use crate::head::{Field, Span, Text};
 use crate::parse::{Limits, TOO_MANY_BYTES, TOO_MANY_FIELDS, is_target};
 use crate::syntax::{is_control_free, is_tchar, trim};
 use crate::{Head, Name, Refusal, Target};
@@ -166,15 +166,17 @@ impl Writer {
             method,
             version,
             form,
-            target,
-            path,
-            query,
-            authority: (form == Target::Authority).then_some(target),
-            told_host: None,
-            fields: self.fields,
-            present: self.present,
-            repeated: self.repeated,
-            bytes: self.bytes.into(),
+            text: Box::new(Text {
+                target,
+                path,
+                query,
+                authority: (form == Target::Authority).then_some(target),
+                told_host: None,
+                fields: self.fields,
+                present: self.present,
+                repeated: self.repeated,
+                bytes: self.bytes.into(),
+            }),
         }
     }
 }

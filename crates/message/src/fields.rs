@@ -16,6 +16,14 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// None so far, with room for lines of so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Fields {
+            shared: None,
+            own: Vec::with_capacity(bytes),
+        }
+    }
+
     /// Adds a field at the end.
     pub fn add(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode, Version};
 
-use crate::head::{Field, Span};
+use crate::head::{Field, Span, Text};
 use crate::syntax::{is_control_free, is_tchar, is_token, trim};
 use crate::{Head, Name, Refusal, Target};
 
@@ -129,16 +129,18 @@ fn read(head: &[u8], line: usize, most_fields: usize) -> Result<Head, Refusal> {
     let mut request = Head {
         form: Target::Origin,
         version,
-        target: span(head, target),
-        path: Span::default(),
-        query: None,
-        authority: None,
-        told_host: None,
-        fields: Vec::with_capacity(16),
-        present: 0,
-        repeated: 0,
-        bytes: Box::from(head),
         method,
+        text: Box::new(Text {
+            target: span(head, target),
+            path: Span::default(),
+            query: None,
+            authority: None,
+            told_host: None,
+            fields: Vec::with_capacity(16),
+            present: 0,
+            repeated: 0,
+            bytes: Box::from(head),
+        }),
     };
     read_target(&mut request, head, target)?;
     read_fields(&mut request, head, line + 2, most_fields)?;
@@ -172,7 +174,7 @@ fn read_target(request: &mut Head, head: &[u8], target: &[u8]) -> Result<(), Ref
     }
     let after_authority = if request.method == Method::CONNECT {
         request.form = Target::Authority;
-        request.authority = Some(span(head, target));
+        request.text.authority = Some(span(head, target));
         return Ok(());
     } else if target[0] == b'/' {
         target
@@ -183,15 +185,15 @@ fn read_target(request: &mut Head, head: &[u8], target: &[u8]) -> Result<(), Ref
         let (authority, rest) =
             absolute(target).ok_or(Refusal::bad("the target is neither a path nor a URL"))?;
         request.form = Target::Absolute;
-        request.authority = Some(span(head, authority));
+        request.text.authority = Some(span(head, authority));
         rest
     };
     match memchr::memchr(b'?', after_authority) {
         Some(at) => {
-            request.path = span(head, &after_authority[..at]);
-            request.query = Some(span(head, &after_authority[at + 1..]));
+            request.text.path = span(head, &after_authority[..at]);
+            request.text.query = Some(span(head, &after_authority[at + 1..]));
         }
-        None => request.path = span(head, after_authority),
+        None => request.text.path = span(head, after_authority),
     }
     Ok(())
 }
@@ -221,13 +223,13 @@ fn read_fields(
             break;
         }
         let (name, value) = field(line)?;
-        if request.fields.len() == most {
+        if request.text.fields.len() == most {
             return Err(TOO_MANY_FIELDS);
         }
         let known = Name::of(name);
-        request.repeated |= request.present & known.bit();
-        request.present |= known.bit();
-        request.fields.push(Field {
+        request.text.repeated |= request.text.present & known.bit();
+        request.text.present |= known.bit();
+        request.text.fields.push(Field {
             name: known,
             spelled: span(head, name),
             value: span(head, value),
