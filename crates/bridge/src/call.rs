@@ -7,7 +7,6 @@
 //! 5. an exception goes to the log whole, and to the client as 500, or as a cut response when
 //!    the head has left already.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,10 +47,6 @@ pub(crate) struct Call {
     pub(crate) came: Instant,
 }
 
-/// What the log says of a request.
-#[derive(Clone)]
-pub(crate) struct Label(Arc<Exchange>);
-
 impl Call {
     /// Serves the call, which a thread has taken at `began`.
     ///
@@ -65,8 +60,7 @@ impl Call {
         builder: &mut EnvironBuilder,
         began: Instant,
     ) -> Result<(), Option<String>> {
-        let label = self.label();
-        let exchange = &label.0;
+        let exchange = self.exchange;
         let waited = began.saturating_duration_since(self.came);
         if !exchange.take_up(began, waited) {
             return Ok(());
@@ -90,16 +84,12 @@ impl Call {
                 self.body,
                 origin,
             )
-            .and_then(|environ| serve(py, application?, environ, &label));
+            .and_then(|environ| serve(py, application?, environ, &exchange));
         builder.flush_errors();
         served.map_err(|error| {
-            let is_foreign = !label.is_ours(py, &error);
-            is_foreign.then(|| label.log(py, "the application raised an exception", &error))
+            let is_foreign = !is_ours(py, &exchange, &error);
+            is_foreign.then(|| log(py, &exchange, "the application raised an exception", &error))
         })
-    }
-
-    pub(crate) fn label(&self) -> Label {
-        Label(Arc::clone(&self.exchange))
     }
 }
 
@@ -107,45 +97,40 @@ fn serve<'py>(
     py: Python<'py>,
     application: &Py<PyAny>,
     environ: Bound<'py, PyDict>,
-    label: &Label,
+    exchange: &Arc<Exchange>,
 ) -> PyResult<()> {
-    let responder = Bound::new(py, StartResponse::new(Arc::clone(&label.0)))?;
+    let responder = Bound::new(py, StartResponse::new(Arc::clone(exchange)))?;
     let app_iter = application.bind(py).call1((environ, &responder))?;
     let sent = send(&app_iter, &responder).and_then(|()| responder.try_borrow_mut()?.finish());
     if let Err(error) = close(&app_iter) {
-        label.log(py, "close() of the response raised an exception", &error);
+        log(
+            py,
+            exchange,
+            "close() of the response raised an exception",
+            &error,
+        );
     }
     if let Some(declared) = responder.try_borrow()?.exceeded_bytes() {
         tracing::warn!(
             "the application sent more than its Content-Length of {declared} bytes, and the \
-             rest was dropped: {label}"
+             rest was dropped: {exchange}"
         );
     }
     sent
 }
 
-impl Label {
-    /// Whether we raised it ourselves, and it is no fault of the application: at the deadline,
-    /// where it was logged with the stack, or in `write()` because the client has left.
-    fn is_ours(&self, py: Python<'_>, error: &PyErr) -> bool {
-        error.is_instance_of::<RequestTimeout>(py)
-            || self.0.client_left() && error.is_instance_of::<PyBrokenPipeError>(py)
-    }
-
-    /// Returns the traceback that it has logged.
-    fn log(&self, py: Python<'_>, what: &'static str, error: &PyErr) -> String {
-        let traceback = traceback::format(py, error);
-        tracing::error!("{what}: {self}\n{traceback}");
-        traceback
-    }
+/// Whether we raised it ourselves, and it is no fault of the application: at the deadline, where
+/// it was logged with the stack, or in `write()` because the client has left.
+fn is_ours(py: Python<'_>, exchange: &Exchange, error: &PyErr) -> bool {
+    error.is_instance_of::<RequestTimeout>(py)
+        || exchange.client_left() && error.is_instance_of::<PyBrokenPipeError>(py)
 }
 
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Exchange { request, id, .. } = &*self.0;
-        let target = String::from_utf8_lossy(request.target());
-        write!(f, "{} {target} (request {id})", request.method)
-    }
+/// Returns the traceback that it has logged.
+fn log(py: Python<'_>, exchange: &Exchange, what: &'static str, error: &PyErr) -> String {
+    let traceback = traceback::format(py, error);
+    tracing::error!("{what}: {exchange}\n{traceback}");
+    traceback
 }
 
 /// Sends what the application returned, as far as somebody wants it.

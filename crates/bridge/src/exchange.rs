@@ -8,6 +8,7 @@
 //! other: a dropped [`ReplyStream`] ends the call, a call that ends early makes the stream an error.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -94,6 +95,14 @@ enum End {
     Open,
     Complete,
     Cut,
+}
+
+/// What the log says of a request.
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = String::from_utf8_lossy(self.request.target());
+        write!(f, "{} {target} (request {})", self.request.method, self.id)
+    }
 }
 
 impl Exchange {
@@ -330,7 +339,11 @@ impl Exchange {
 
     /// The future of the head; dropping it says that the client has left.
     pub(crate) fn reply(self: Arc<Self>) -> AwaitReply {
-        AwaitReply(Some(ReplyStream { exchange: self }))
+        AwaitReply(Some(ReplyStream {
+            exchange: self,
+            first: Bytes::new(),
+            is_all: false,
+        }))
     }
 }
 
@@ -381,6 +394,11 @@ impl State {
         Some(chunk)
     }
 
+    /// Whether the response is whole and the front has all of it.
+    fn is_all_taken(&self) -> bool {
+        self.end == End::Complete && self.buffered_bytes == 0 && self.spooled.is_empty()
+    }
+
     fn register(&mut self, context: &Context<'_>) {
         match &mut self.front {
             Some(known) => known.clone_from(context.waker()),
@@ -397,7 +415,7 @@ impl Answering<ReplyStream> for AwaitReply {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Result<News<ReplyStream>, GatewayError>> {
-        let Some(stream) = &self.0 else {
+        let Some(stream) = &mut self.0 else {
             return Poll::Pending; // polled after its end: nothing will come
         };
         let taken = {
@@ -408,6 +426,11 @@ impl Answering<ReplyStream> for AwaitReply {
             if !matches!(state.head, Head::Ready(_)) {
                 state.register(context);
                 return Poll::Pending;
+            }
+            stream.first = state.next_chunk().unwrap_or_default();
+            stream.is_all = state.is_all_taken();
+            if state.python_waits {
+                stream.exchange.taken.notify_one();
             }
             match std::mem::replace(&mut state.head, Head::Taken) {
                 Head::Ready(result) => result,
@@ -431,10 +454,14 @@ impl Answering<ReplyStream> for AwaitReply {
 /// The chunks of a response as the application yields them.
 pub struct ReplyStream {
     exchange: Arc<Exchange>,
+    /// What was there with the head; empty if nothing was, or it has been taken.
+    first: Bytes,
+    /// There is nothing behind it, and the exchange need not be asked.
+    is_all: bool,
 }
 
-impl std::fmt::Debug for ReplyStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ReplyStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplyStream").finish_non_exhaustive()
     }
 }
@@ -447,7 +474,15 @@ impl Body for ReplyStream {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
-        let exchange = &self.exchange;
+        let this = self.get_mut();
+        if !this.first.is_empty() {
+            let first = std::mem::take(&mut this.first);
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if this.is_all {
+            return Poll::Ready(None);
+        }
+        let exchange = &this.exchange;
         let mut state = lock(&exchange.state);
         if let Some(chunk) = state.next_chunk() {
             if state.python_waits {
@@ -470,15 +505,18 @@ impl Body for ReplyStream {
     }
 
     fn is_end_stream(&self) -> bool {
-        let state = lock(&self.exchange.state);
-        state.end == End::Complete && state.buffered_bytes == 0 && state.spooled.is_empty()
+        self.first.is_empty() && (self.is_all || lock(&self.exchange.state).is_all_taken())
     }
 
     fn size_hint(&self) -> SizeHint {
+        let first = self.first.len() as u64;
+        if self.is_all {
+            return SizeHint::with_exact(first);
+        }
         let state = lock(&self.exchange.state);
         match state.end {
             End::Complete => {
-                SizeHint::with_exact(state.buffered_bytes as u64 + state.spooled.len())
+                SizeHint::with_exact(first + state.buffered_bytes as u64 + state.spooled.len())
             }
             End::Open | End::Cut => SizeHint::default(),
         }
@@ -487,6 +525,9 @@ impl Body for ReplyStream {
 
 impl Drop for ReplyStream {
     fn drop(&mut self) {
+        if self.is_all {
+            return;
+        }
         let mut state = lock(&self.exchange.state);
         state.client_gone = true;
         state.front = None;

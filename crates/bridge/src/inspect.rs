@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use appliance_project::wire::{Line, RunningRequest, Unseen};
 use pyo3::prelude::*;
 
-use crate::call::Label;
 use crate::exchange::Exchange;
 use crate::post::{Post, Running};
 use crate::queue::lock;
@@ -49,7 +48,6 @@ pub struct Inspector {
 /// What a post says.
 struct Noted {
     place: usize,
-    label: Label,
     exchange: Arc<Exchange>,
     client: std::net::IpAddr,
     began: Instant,
@@ -120,9 +118,9 @@ impl Inspector {
                 true => text,
                 false => "it has ended meanwhile".to_owned(),
             };
-            let (label, thread) = (&noted.label, noted.place + 1);
+            let (exchange, thread) = (&noted.exchange, noted.place + 1);
             let age = noted.began.elapsed().as_secs_f64();
-            let text = format!("{label}, {age:.1} s old, in thread appliance-{thread}\n{text}");
+            let text = format!("{exchange}, {age:.1} s old, in thread appliance-{thread}\n{text}");
             tracing::warn!("a traceback was asked for: {text}");
             text
         });
@@ -134,7 +132,6 @@ impl Inspector {
             let thread = post.thread();
             post.look(|running: &mut Running| Noted {
                 place,
-                label: running.label.clone(),
                 exchange: Arc::clone(&running.exchange),
                 client: running.peer.ip().to_canonical(),
                 began: running.began,

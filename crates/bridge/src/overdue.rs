@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::call::Label;
 use crate::exchange::{Exchange, GivenUp};
 
 /// A request that was given up.
@@ -12,7 +11,6 @@ pub(crate) struct Overdue {
     /// The number of its thread, from 0.
     pub(crate) place: usize,
     pub(crate) exchange: Arc<Exchange>,
-    pub(crate) label: Label,
     /// What its client got.
     pub(crate) given_up: GivenUp,
     pub(crate) timeout: Duration,
@@ -39,7 +37,7 @@ impl Overdue {
             "a request took longer than its {:?} and {outcome}: {}, {:.1} s old, in thread \
              appliance-{}\n{stack}",
             self.timeout,
-            self.label,
+            self.exchange,
             self.age.as_secs_f64(),
             self.place + 1
         );

@@ -296,7 +296,6 @@ impl PoolThread {
     }
 
     fn run(&self, py: Python<'_>, call: Call, began: Instant, builder: &mut EnvironBuilder) {
-        let exchange = Arc::clone(&call.exchange);
         let post = &self.posts[self.place];
         let timeout = call.timeout.unwrap_or(self.timeout);
         // Who counts here holds the GIL.
@@ -312,11 +311,11 @@ impl PoolThread {
                 if let (Some(traceback), Some(last)) = (raised, &self.raised) {
                     *lock(last) = Some(traceback);
                 }
-                exchange.fail(GatewayError::Failed);
+                post.fail();
             }
             Err(_) => {
                 tracing::error!("a request failed inside the gateway: please report this");
-                exchange.fail(GatewayError::Failed);
+                post.fail();
             }
         }
         if let Some(latecomer) = post.end(py) {

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use appliance_gateway::GatewayError;
 use pyo3::prelude::*;
 
-use crate::call::{Call, Label};
+use crate::call::Call;
 use crate::exchange::Exchange;
 use crate::overdue::Overdue;
 use crate::queue::lock;
@@ -24,7 +25,6 @@ pub(crate) struct Post {
 
 /// A call that a thread is at.
 pub(crate) struct Running {
-    pub(crate) label: Label,
     pub(crate) exchange: Arc<Exchange>,
     /// Whose request it is.
     pub(crate) peer: SocketAddr,
@@ -54,7 +54,7 @@ pub(crate) enum Stage {
 
 /// A call that ended after it had been given up.
 pub(crate) struct Latecomer {
-    label: Label,
+    exchange: Arc<Exchange>,
     took: Duration,
     was_lost: bool,
 }
@@ -68,7 +68,7 @@ impl Latecomer {
         let took = self.took.as_secs_f64();
         tracing::info!(
             "{after} after {took:.1} s, and its thread serves on: {}",
-            self.label
+            self.exchange
         );
     }
 }
@@ -86,7 +86,6 @@ impl Post {
     /// The thread begins with `call`.
     pub(crate) fn begin(&self, call: &Call, at: Instant, timeout: Duration) {
         let running = Running {
-            label: call.label(),
             exchange: Arc::clone(&call.exchange),
             peer: call.peer,
             began: at,
@@ -97,6 +96,13 @@ impl Post {
             stage: Stage::InTime,
         };
         *lock(&self.running) = Some(running);
+    }
+
+    /// There will be no response to the thread's call, or no more of it.
+    pub(crate) fn fail(&self) {
+        if let Some(exchange) = self.look(|running| Arc::clone(&running.exchange)) {
+            exchange.fail(GatewayError::Failed);
+        }
     }
 
     /// The thread has ended its call; says so if that had been given up. An exception that it
@@ -112,7 +118,7 @@ impl Post {
         Some(Latecomer {
             took: running.began.elapsed(),
             was_lost: matches!(running.stage, Stage::Lost),
-            label: running.label,
+            exchange: running.exchange,
         })
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct StartResponse {
     sent_bytes: u64,
     /// There were bytes beyond the declared ones.
     exceeded: bool,
+    /// The last chunk has been sent as such.
+    is_complete: bool,
 }
 
 /// How a send went.
@@ -110,6 +112,7 @@ impl StartResponse {
             declared_bytes: None,
             sent_bytes: 0,
             exceeded: false,
+            is_complete: false,
         }
     }
 
@@ -117,11 +120,11 @@ impl StartResponse {
     /// Spools it, or waits, detached, while the client is slow.
     pub(crate) fn send(&mut self, py: Python<'_>, chunk: &[u8], last: bool) -> PyResult<Sent> {
         self.check_started()?;
-        if self.exchange.client_gone() {
-            return Ok(Sent::Enough);
-        }
         if chunk.is_empty() {
-            return Ok(Sent::Yes);
+            return Ok(match self.exchange.client_gone() {
+                true => Sent::Enough,
+                false => Sent::Yes,
+            });
         }
         let chunk = self.within_declared(chunk);
         self.sent_bytes += chunk.len() as u64;
@@ -144,13 +147,11 @@ impl StartResponse {
             Ok(None) => Ok(()),
             Err(ClientGone) => Err(ClientGone),
         };
-        if let Err(ClientGone) = sent {
-            return Ok(Sent::Enough);
-        }
-        if self.exchange.client_gone() || (complete && self.declared_bytes.is_some()) {
-            return Ok(Sent::Enough);
-        }
-        Ok(Sent::Yes)
+        self.is_complete = complete && sent.is_ok();
+        Ok(match sent {
+            Ok(()) if !complete => Sent::Yes,
+            _ => Sent::Enough,
+        })
     }
 
     /// Hands a regular file to the front. `false`: the response has begun already or promises
@@ -194,6 +195,7 @@ impl StartResponse {
                 self.head_sent = true;
                 let _ = self.exchange.begin(stream(head), Bytes::new(), true);
             }
+            None if self.is_complete => {}
             None => self.exchange.complete(),
         }
         Ok(())

@@ -222,7 +222,7 @@ impl Look {
                 tracing::error!(
                     "a request goes on {:?} after it was given up, and its thread is lost: {}",
                     self.limits.grace,
-                    overdue.label
+                    overdue.exchange
                 );
                 (self.ask)(Reason::Stuck);
             }
@@ -237,21 +237,21 @@ impl Look {
     /// since a signal could end what it waits for.
     fn report_kept_gil(&mut self, gil_kept: Duration) {
         let keeper = self.gil.keeper();
-        let call = |running: &mut Running| (running.label.clone(), Arc::clone(&running.exchange));
+        let call = |running: &mut Running| Arc::clone(&running.exchange);
         let named = keeper.or_else(|| self.oldest());
         if let Some(place) = named
-            && let Some((label, exchange)) = self.posts[place].look(call)
+            && let Some(exchange) = self.posts[place].look(call)
         {
             let (seconds, thread) = (gil_kept.as_secs_f64(), place + 1);
             match keeper {
                 Some(_) => tracing::error!(
                     "a request has kept the GIL for {seconds:.0} s, so no other request of this \
-                     worker gets on: {label}, in thread appliance-{thread}\n{}",
+                     worker gets on: {exchange}, in thread appliance-{thread}\n{}",
                     self.stack_without_gil(place, &exchange)
                 ),
                 None => tracing::error!(
                     "the GIL has not been to be had for {seconds:.0} s, so no request of this \
-                     worker gets on, the oldest: {label}, in thread appliance-{thread}"
+                     worker gets on, the oldest: {exchange}, in thread appliance-{thread}"
                 ),
             }
         }
@@ -287,7 +287,7 @@ impl Look {
                 "requests waited {:?} for a thread and were answered 503, the first: {}; see \
                  `python.threads`, `python.processes` and `python.queue_timeout`",
                 self.limits.queue,
-                first.label()
+                first.exchange
             );
         }
         true
@@ -344,7 +344,6 @@ impl Running {
         Overdue {
             place,
             exchange: Arc::clone(&self.exchange),
-            label: self.label.clone(),
             given_up: self.exchange.fail(GatewayError::Timeout),
             timeout: self.timeout,
             age: now - self.began,
