@@ -16,6 +16,7 @@ use crate::early_hints::EarlyHints;
 use crate::error_stream::ErrorStream;
 use crate::file_wrapper::FileWrapper;
 use crate::input::Input;
+use crate::sys::latin1;
 
 /// Whether an application may be called from elsewhere at the same time.
 #[derive(Clone, Copy)]
@@ -157,22 +158,25 @@ impl EnvironBuilder {
         environ.set_item(&keys.server_protocol, protocol)?;
         let mut path = head.path();
         if let Some(mount) = mount {
-            environ.set_item(&keys.script_name, latin1(py, mount.script_name.as_bytes()))?;
+            environ.set_item(&keys.script_name, latin1(py, mount.script_name.as_bytes())?)?;
             path = path.get(mount.len..).unwrap_or_default();
         }
-        if memchr::memchr(b'%', path).is_none() {
-            environ.set_item(&keys.path_info, latin1(py, path))?;
-        } else {
+        let has_escapes = memchr::memchr(b'%', path).is_some();
+        let path_info = if has_escapes {
             let decoded: Vec<u8> = percent_encoding::percent_decode(path).collect();
-            environ.set_item(&keys.path_info, latin1(py, &decoded))?;
-        }
+            latin1(py, &decoded)?
+        } else {
+            latin1(py, path)?
+        };
+        environ.set_item(&keys.path_info, &path_info)?;
         environ.set_item(
             &keys.query_string,
-            latin1(py, head.query().unwrap_or_default()),
+            latin1(py, head.query().unwrap_or_default())?,
         )?;
         let uri = match head.form {
-            Target::Origin => latin1(py, head.target()),
-            _ => latin1(py, &head.path_and_query()),
+            Target::Origin if head.target() == path && !has_escapes => path_info,
+            Target::Origin => latin1(py, head.target())?,
+            _ => latin1(py, &head.path_and_query())?,
         };
         environ.set_item(&keys.request_uri, uri)?;
         self.set_addresses(py, &environ, origin)?;
@@ -199,7 +203,7 @@ impl EnvironBuilder {
     ) -> PyResult<()> {
         let keys = &self.keys;
         if let Some(user) = user {
-            environ.set_item("REMOTE_USER", latin1(py, user.as_bytes()))?;
+            environ.set_item("REMOTE_USER", latin1(py, user.as_bytes())?)?;
             environ.set_item("AUTH_TYPE", "Basic")?;
         }
         if is_https {
@@ -229,7 +233,7 @@ impl EnvironBuilder {
         environ.set_item(&keys.remote_addr, &*address)?;
         match peer.port() {
             0 => Ok(()),
-            port => environ.set_item(&keys.remote_port, port.to_string()),
+            port => environ.set_item(&keys.remote_port, itoa::Buffer::new().format(port)),
         }
     }
 
@@ -245,7 +249,7 @@ impl EnvironBuilder {
                 Some(Some(key)) if head.repeats(name) => {
                     add(py, environ, key.bind(py), name, value)?;
                 }
-                Some(Some(key)) => environ.set_item(key, latin1(py, value))?,
+                Some(Some(key)) => environ.set_item(key, latin1(py, value)?)?,
                 None => {
                     if let Some(key) = field_key(name, spelled) {
                         add(py, environ, &PyString::new(py, &key), name, value)?;
@@ -258,7 +262,7 @@ impl EnvironBuilder {
             && let (Some(Some(key)), Some(host)) =
                 (self.fields.get(Name::Host as usize), head.host())
         {
-            environ.set_item(key, latin1(py, host))?;
+            environ.set_item(key, latin1(py, host)?)?;
         }
         Ok(())
     }
@@ -273,7 +277,7 @@ impl EnvironBuilder {
         let framed = head.has(Name::ContentLength) || head.has(Name::TransferEncoding);
         let len = body.len();
         if framed || len > 0 {
-            environ.set_item(&self.keys.content_length, len.to_string())?;
+            environ.set_item(&self.keys.content_length, itoa::Buffer::new().format(len))?;
         }
         let input: Input = body.into();
         environ.set_item(&self.keys.input, Bound::new(py, input)?)
@@ -320,7 +324,7 @@ fn set_tls(environ: &Bound<'_, PyDict>, tls: &Tls) -> PyResult<()> {
 fn set_told(environ: &Bound<'_, PyDict>, told: &Told, knows_user: bool) -> PyResult<()> {
     for (name, value) in &told.variables {
         if !(knows_user && matches!(&**name, "REMOTE_USER" | "AUTH_TYPE")) {
-            environ.set_item(&**name, latin1(environ.py(), value))?;
+            environ.set_item(&**name, latin1(environ.py(), value)?)?;
         }
     }
     Ok(())
@@ -335,7 +339,7 @@ fn add(
     name: Name,
     value: &[u8],
 ) -> PyResult<()> {
-    let value = latin1(py, value);
+    let value = latin1(py, value)?;
     match environ.get_item(key)? {
         None => environ.set_item(key, value),
         Some(before) => {
@@ -371,18 +375,4 @@ fn field_key(name: Name, spelled: &[u8]) -> Option<String> {
         byte => char::from(byte.to_ascii_uppercase()),
     });
     Some("HTTP_".chars().chain(upper).collect())
-}
-
-/// Bytes as `str`, each byte one code point.
-fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    match std::str::from_utf8(bytes) {
-        Ok(ascii) if ascii.is_ascii() => PyString::new(py, ascii),
-        _ => PyString::new(
-            py,
-            &bytes
-                .iter()
-                .map(|byte| char::from(*byte))
-                .collect::<String>(),
-        ),
-    }
 }

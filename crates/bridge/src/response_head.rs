@@ -51,6 +51,9 @@ fn add_fields(head: &mut ResponseHead, headers: &Bound<'_, PyAny>) -> PyResult<(
             kind(headers)
         ))
     })?;
+    /// Of a usual field's line.
+    const LINE_BYTES: usize = 48;
+    head.fields = Fields::with_capacity(headers.len() * LINE_BYTES);
     for field in headers.iter() {
         add_field(head, &field)?;
     }

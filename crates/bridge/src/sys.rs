@@ -1,5 +1,5 @@
-//! The bridge's calls into libc and the kernel.
-#![allow(unsafe_code)] // descriptors that Python owns, and per-thread priority: no safe wrapper
+//! The bridge's calls into libc, the kernel and CPython, as far as there is no safe wrapper.
+#![allow(unsafe_code)] // descriptors that Python owns, per-thread priority, latin-1
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 /// What a thread does, as the kernel shows it in `/proc`.
 pub(crate) struct ThreadState {
@@ -121,6 +122,17 @@ impl ThreadId {
 /// are what libraries take, the last is what debuggers do.
 pub(crate) fn stack_signal() -> libc::c_int {
     libc::SIGRTMAX() - 1
+}
+
+/// Bytes as `str`, each byte one code point.
+pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    let (text, len) = (bytes.as_ptr().cast(), bytes.len() as ffi::Py_ssize_t);
+    // SAFETY: the interpreter is attached (the token shows it); `text` is `len` bytes, which are
+    // copied. What comes back is a new reference to a `str`, or null with an exception set.
+    unsafe {
+        let text = ffi::PyUnicode_DecodeLatin1(text, len, std::ptr::null());
+        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
+    }
 }
 
 /// Returns what Python has freed while it imported to the system.

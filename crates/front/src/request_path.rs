@@ -17,7 +17,9 @@ pub(crate) fn normalize(path: &[u8]) -> Result<Cow<'_, str>, Malformed> {
         return Err(Malformed);
     }
     let path = escape_raw(path);
-    if !path.contains('%') && !path.contains("//") && !path.contains("/.") {
+    let is_odd = |pair: &[u8]| matches!(pair, b"//" | b"/.");
+    let bytes = path.as_bytes();
+    if !bytes.contains(&b'%') && !bytes.windows(2).any(is_odd) {
         return Ok(path);
     }
     let mut segments: Vec<String> = Vec::new();
