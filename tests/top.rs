@@ -272,6 +272,40 @@ fn a_traceback_is_shown_and_logged_and_the_terminal_given_back() {
     finish(&site, slow);
 }
 
+/// Runs what it is given on a terminal that does not control it, and takes that away.
+const VANISHING_TERMINAL: &str = "
+import fcntl, os, pty, struct, subprocess, sys, termios
+ours, terminal = pty.openpty()
+fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
+top = subprocess.Popen(sys.argv[1:], stdin=terminal, stdout=terminal, stderr=terminal)
+os.close(terminal)
+written = b''
+while b'requests/s' not in written:
+    written += os.read(ours, 65536)
+os.close(ours)
+try:
+    top.wait(20)
+except subprocess.TimeoutExpired:
+    top.kill()
+    sys.exit('it goes on without a terminal')
+";
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let site = Project::wsgi(APP).start();
+    let top = site.project.command("top");
+    let ended = Command::new(test_interpreter())
+        .args(["-c", VANISHING_TERMINAL])
+        .arg(top.get_program())
+        .args(top.get_args())
+        .env("TERM", "xterm-256color")
+        .current_dir(site.project.path("."))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{error}");
+}
+
 #[test]
 fn a_worker_is_recycled_and_none_of_the_load_is_lost() {
     let site = Project::wsgi_with("processes = 2\nthreads = 2", APP).start();

@@ -12,6 +12,7 @@ use std::time::Duration;
 use appliance_supervisor::{Request, Status};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::act::State;
@@ -62,7 +63,10 @@ fn until_left(
         if std::mem::take(&mut is_new) {
             terminal.draw(|frame| draw(frame, &state.view(), theme))?;
         }
-        if event::poll(TICK)? {
+        if terminal_goes_within(TICK) {
+            return Ok(());
+        }
+        if event::poll(Duration::ZERO)? {
             is_new = true;
             if let Event::Key(key) = event::read()?
                 && key.kind != KeyEventKind::Release
@@ -83,6 +87,16 @@ fn until_left(
         }
     }
     Ok(())
+}
+
+/// Waits for a key, as long, and says whether the terminal has gone instead. A signal tells those alone
+/// whom it controls, and who waits for events would read its end again and again.
+fn terminal_goes_within(time: Duration) -> bool {
+    let terminal = io::stdout();
+    let mut polled = [PollFd::new(&terminal, PollFlags::IN)];
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let timeout = Timespec::try_from(time).ok();
+    poll(&mut polled, timeout.as_ref()).is_ok_and(|_| polled[0].revents().intersects(gone))
 }
 
 /// Asks how the server fares, again and again; ends when nobody listens.
