@@ -42,11 +42,14 @@ impl Daemon {
     }
 
     fn get(&self, path: &str) -> String {
-        let log = self.log();
-        let address = log.lines().find_map(|line| line.split_once("http://"));
-        let address: SocketAddr = address.unwrap().1.parse().unwrap();
+        let address = address_in(&self.log());
         Connection::open(address).get(path).text().to_owned()
     }
+}
+
+fn address_in(log: &str) -> SocketAddr {
+    let address = log.lines().find_map(|line| line.split_once("http://"));
+    address.unwrap().1.parse().unwrap()
 }
 
 impl Drop for Daemon {
@@ -101,6 +104,75 @@ fn the_command_returns_when_the_site_serves() {
     assert_eq!(stopped.stdout, "stopped\n");
     assert!(!is_running(pid));
     assert!(!daemon.0.path("a.pid").exists());
+}
+
+/// The files that a server and its workers have open, by name.
+fn open_files(pid: i32) -> Vec<String> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let pids = children.split(' ').filter_map(|child| child.parse().ok());
+    let open = pids.chain([pid]).flat_map(|pid: i32| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd"));
+        let descriptors = descriptors.into_iter().flatten().flatten();
+        descriptors.filter_map(|one| fs::read_link(one.path()).ok())
+    });
+    open.map(|path| path.display().to_string()).collect()
+}
+
+#[test]
+fn its_file_is_opened_anew_where_logs_are_and_nobody_keeps_the_old_one() {
+    for (set, files) in [("", 1), ("log = \"site.log\"\n", 2)] {
+        let project = Project::wsgi(HELLO).also(&format!("{IN_BACKGROUND}{set}"));
+        let (daemon, started) = Daemon::start(project);
+        assert_eq!(started.status, 0, "{started:?}");
+        let (pid, log) = (daemon.pid(), daemon.0.path("server.log"));
+        let words = daemon
+            .0
+            .path(if files == 1 { "server.log" } else { "site.log" });
+        let address = address_in(&fs::read_to_string(&words).unwrap());
+        for round in ["first", "after an upgrade"] {
+            let moved = daemon.0.path(&format!("moved {round}"));
+            fs::rename(&log, &moved).unwrap();
+            let reopened = Finished::of(daemon.0.command("reopen"));
+            let expected = match files {
+                1 => "1 log file opened anew\n",
+                _ => "2 log files opened anew\n",
+            };
+            assert_eq!(reopened.stdout, expected, "{reopened:?}");
+            let before = fs::metadata(&moved).unwrap().len();
+            fs::write(&words, "").unwrap();
+            assert_eq!(Connection::open(address).get("/").text(), "hello");
+            eventually("word of the application", || {
+                let text = fs::read_to_string(&words).unwrap();
+                text.contains("a word of the application\n").then_some(())
+            });
+            let descriptor = |number| fs::read_link(format!("/proc/{pid}/fd/{number}")).unwrap();
+            assert_eq!((descriptor(1), descriptor(2)), (log.clone(), log.clone()));
+            let open = open_files(pid);
+            assert!(open.iter().all(|name| !name.contains("moved")), "{open:?}");
+            assert_eq!(fs::metadata(&moved).unwrap().len(), before);
+            let upgraded = Finished::of(daemon.0.command("upgrade"));
+            assert_eq!(upgraded.status, 0, "{upgraded:?}");
+        }
+    }
+}
+
+#[test]
+fn its_file_is_begun_anew_where_logs_are() {
+    let app = HELLO.replace("\"a word of the application\"", "\"x\" * 9000");
+    let project = Project::wsgi(&app).also(&format!("{IN_BACKGROUND}log_max_size = \"64KB\"\n"));
+    let (daemon, started) = Daemon::start(project);
+    assert_eq!(started.status, 0, "{started:?}");
+    let address = address_in(&daemon.log());
+    for _ in 0..10 {
+        assert_eq!(Connection::open(address).get("/").text(), "hello");
+    }
+    let first = daemon.0.path("server.log.1");
+    eventually("second file", || first.exists().then_some(()));
+    let open = open_files(daemon.pid());
+    assert!(open.iter().all(|name| !name.ends_with(".1")), "{open:?}");
+    let lines = [fs::read_to_string(first).unwrap(), daemon.log()].concat();
+    let printed = lines.lines().filter(|line| line.starts_with('x'));
+    assert!(printed.map(str::len).all(|len| len == 9000));
 }
 
 #[test]

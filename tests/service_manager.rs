@@ -6,9 +6,11 @@ mod support;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
-use std::process::Command;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixListener, UnixStream};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -255,9 +257,9 @@ for fd, kind in enumerate(sys.argv[1:at], 3):
     kind, _, address = kind.partition(",")
     host, _, port = address.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    if kind == "unix":
+    if kind in ("unix", "abstract"):
         one = socket.socket(socket.AF_UNIX)
-        one.bind(address)
+        one.bind(address if kind == "unix" else "\0" + address)
         one.listen()
     elif kind == "file":
         one = open("/dev/null")
@@ -376,6 +378,99 @@ fn a_passed_socket_is_used_by_all_workers_and_kept() {
 }
 
 #[test]
+fn a_passed_unix_socket_stays_the_managers() {
+    let folder = tempfile::tempdir().unwrap();
+    // systemd writes `/run`, the project may write `/var/run`.
+    let real = folder.path().join("run");
+    let path = folder.path().join("var-run/site.sock");
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, path.parent().unwrap()).unwrap();
+    let bound = real.join("site.sock");
+    let sites = format!(
+        "[server]\nsocket_mode = \"600\"\n[[site]]\nlisten = [\"127.0.0.1:0\", \"unix:{}\"]\n\n\
+         [site.routes]\n\"/\" = {{ wsgi = true }}\n",
+        path.display()
+    );
+    let project = Project::with_sites(HELLO, "processes = 2\nthreads = 1", &sites);
+    let project = project.file("activate.py", ACTIVATE);
+    let command = activated(&project, &[format!("unix,{}", bound.display())], &[]);
+    let mut site = Appliance::spawn(project, command);
+    let mut early = eventually("listening socket", || {
+        UnixStream::connect(&bound).ok()?;
+        Some(Connection::open_unix(&bound))
+    });
+    let file = || {
+        let found = fs::metadata(&bound).unwrap();
+        (found.ino(), found.mode())
+    };
+    let made = file();
+    early.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n");
+    assert_eq!(early.response().text(), "hello");
+    site.wait_until_ready();
+    assert_eq!(file(), made, "its rights are the manager's affair");
+
+    // Not listened on for a while, across an upgrade: what comes waits in it.
+    let toml = site.project.path("project.toml");
+    let text = fs::read_to_string(&toml).unwrap();
+    let without = text.replace(&format!(", \"unix:{}\"", path.display()), "");
+    assert_ne!(without, text);
+    for (text, verb) in [
+        (&without, "reload"),
+        (&without, "upgrade"),
+        (&text, "reload"),
+    ] {
+        fs::write(&toml, text).unwrap();
+        let done = Finished::of(site.project.command(verb));
+        assert_eq!(done.status, 0, "{done:?}");
+        assert_eq!(file(), made);
+    }
+    assert_eq!(Connection::open_unix(&bound).get("/").text(), "hello");
+
+    let upgraded = Finished::of(site.project.command("upgrade"));
+    assert_eq!(upgraded.status, 0, "{upgraded:?}");
+    assert_eq!(Connection::open_unix(&bound).get("/").text(), "hello");
+    assert_eq!(site.stop(), 0);
+    assert_eq!(file(), made, "the next server is passed it again");
+}
+
+#[test]
+fn a_unix_socket_outlives_a_server_that_did_not_make_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.sock");
+    let manager = UnixListener::bind(&path).unwrap();
+    let sites = format!(
+        "[[site]]\nlisten = [\"127.0.0.1:0\", \"unix:{}\"]\n\n[site.routes]\n\"/\" = {{ wsgi = true }}\n",
+        path.display()
+    );
+    for arguments in [&[] as &[&str], &["--no-supervisor"]] {
+        let project = Project::with_sites(HELLO, "processes = 1", &sites);
+        let mut command = project.command("serve");
+        command.args(arguments);
+        let (program, given) = (command.get_program(), command.get_args());
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args([
+                "-c",
+                "export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$@\" 3<&0 </dev/null",
+                "sh",
+            ])
+            .arg(program)
+            .args(given)
+            .current_dir(project.path(""))
+            .env_remove("APPLIANCE_TEST_PYTHON")
+            .stdin(Stdio::from(manager.try_clone().map(OwnedFd::from).unwrap()));
+        let mut site = Appliance::spawn(project, shell);
+        site.wait_until_listening();
+        assert_eq!(Connection::open_unix(&path).get("/").text(), "hello");
+        assert_eq!(site.stop(), 0);
+        // It listens still: a connection waits in it for the next server.
+        let waits = UnixStream::connect(&path).unwrap();
+        drop(manager.accept().unwrap());
+        drop(waits);
+    }
+}
+
+#[test]
 fn a_front_without_application_answers_on_a_passed_socket() {
     let address = own_address();
     let project = listening_on(&[address]);
@@ -447,7 +542,17 @@ fn sockets_that_cannot_be_used_are_refused_with_the_reason() {
         (
             vec![format!("unix,{}", unix.display())],
             vec![],
-            format!("{prefix}it is no TCP socket: `listen` is an address and a port\n"),
+            format!(
+                "error: the service manager has passed a socket on `unix:{path}` (`web`), where no site listens\n\
+                 hint: add `\"unix:{path}\"` to the `listen` of a site, or take `ListenStream={path}` out of the \
+                 socket unit\n",
+                path = unix.display()
+            ),
+        ),
+        (
+            vec![String::from("abstract,appliance-test")],
+            vec![],
+            format!("{prefix}`listen` is an address and a port, or the path of a unix socket\n"),
         ),
         (
             vec![String::from("file,")],

@@ -143,6 +143,43 @@ fn what_is_somebody_elses_stops_the_start() {
 }
 
 #[test]
+fn a_reload_changes_the_rights_of_the_socket_and_closes_nothing() {
+    let mut site = project("socket_mode = \"600\"").start();
+    let path = socket(&site);
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    let inode = fs::metadata(&path).unwrap().ino();
+    assert_eq!(mode(), 0o600);
+    let set = |mode: &str| {
+        let file = site.project.path("project.toml");
+        let toml = fs::read_to_string(&file).unwrap();
+        let line = toml.lines().find(|line| line.starts_with("socket_mode"));
+        let changed = toml.replace(line.unwrap(), &format!("socket_mode = {mode:?}"));
+        fs::write(file, changed).unwrap();
+    };
+    let mut open = connect(&site);
+    set("666");
+    let reloaded = Finished::of(site.project.command("reload"));
+    assert_eq!(reloaded.status, 0, "{reloaded:?}");
+    assert_eq!(mode(), 0o666);
+    assert_eq!(open.get("/x").status, 200);
+
+    // One that fails changes nothing, and an upgrade does what a reload does.
+    set("620");
+    let app = site.project.path("app.py");
+    fs::write(&app, "import gone").unwrap();
+    assert_eq!(Finished::of(site.project.command("reload")).status, 3);
+    assert_eq!(mode(), 0o666);
+    fs::write(&app, APP).unwrap();
+    let upgraded = Finished::of(site.project.command("upgrade"));
+    assert_eq!(upgraded.status, 0, "{upgraded:?}");
+    assert_eq!(mode(), 0o620);
+    assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+    assert_eq!(connect(&site).get("/x").status, 200);
+    assert_eq!(site.stop(), 0);
+    assert!(!path.exists());
+}
+
+#[test]
 fn the_socket_outlives_reloads_upgrades_and_workers() {
     let mut site = project("").start();
     let path = socket(&site);

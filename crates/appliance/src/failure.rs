@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
+use appliance_project::model::LogTarget;
 use appliance_project::{Colour, Project, Report, Setting};
 use appliance_supervisor::{ClientError, StartError};
 
@@ -30,11 +31,15 @@ pub(crate) fn warn(warnings: &Report) {
 /// A server that did not start. Python's traceback stands above it: its worker has printed it.
 pub(crate) fn show(error: &StartError, project: &Project, settings: &[Setting]) {
     let text = appliance_supervisor::explain(error, project, settings);
-    anstream::eprint!("{text}");
-    // Whoever has started it may be gone when somebody asks why it does not run.
-    if appliance_log::needs_collector(&project.server.log.target) {
-        appliance_log::text(&text);
+    let (log, background) = (&project.server.log.target, &project.server.daemonize);
+    match (log, background) {
+        // One file, in which the traceback comes first.
+        (LogTarget::File(log), Some(file)) if log == file => appliance_log::finish(),
+        // Whoever has started it may be gone when somebody asks why it does not run.
+        _ if appliance_log::needs_collector(log) => appliance_log::text(&text),
+        _ => {}
     }
+    anstream::eprint!("{text}");
 }
 
 /// A command that did not reach its server.

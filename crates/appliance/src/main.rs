@@ -83,15 +83,15 @@ fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<ExitCode, Report> {
     let mut loaded = appliance_project::load(&sources)?;
     let server = &mut loaded.project.server;
     server.master &= !no_supervisor;
-    let side = match (server.daemonize.clone(), server.master) {
-        (None, _) => {
+    let side = match (server.daemonize.is_some(), server.master) {
+        (false, _) => {
             return Ok(match appliance_supervisor::as_first_process() {
                 Some(status) => status.into(),
                 None => run(loaded, sources, None).into(),
             });
         }
-        (Some(file), true) => appliance_supervisor::daemonize(&file),
-        (Some(_), false) => Err(DaemonError::NoSupervisor),
+        (true, true) => appliance_supervisor::daemonize(&mut loaded.project),
+        (true, false) => Err(DaemonError::NoSupervisor),
     };
     Ok(match side {
         Ok(Side::Server(ready)) => run(loaded, sources, Some(ready)).into(),

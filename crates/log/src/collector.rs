@@ -52,6 +52,8 @@ enum Command {
     Event(Severity, Vec<u8>),
     Printed(String),
     Reopen(Sender<Vec<Reopened>>),
+    /// Say when what is on its way now is written.
+    Settle(Sender<()>),
     /// Read on without waiting until nothing is left, and end.
     Finish,
     /// End.
@@ -145,6 +147,7 @@ fn running() -> io::Result<Arc<Shared>> {
         main: LogTarget::Stderr,
         json: false,
         sources: Vec::new(),
+        settling: Vec::new(),
     };
     let thread = std::thread::Builder::new()
         .name("appliance-log".into())
@@ -219,6 +222,16 @@ pub(crate) fn reopen() -> Vec<Reopened> {
     answer.recv().unwrap_or_default()
 }
 
+pub(crate) fn settle() {
+    let Some(shared) = shared() else {
+        return;
+    };
+    let (reply, answer) = mpsc::channel();
+    shared.send(Command::Settle(reply));
+    // A disk that does not answer keeps nobody.
+    let _ = answer.recv_timeout(LAST_LINES);
+}
+
 /// Whether there was one to end.
 pub(crate) fn finish() -> bool {
     end(Command::Finish).is_some()
@@ -262,6 +275,8 @@ struct Collector {
     main: LogTarget,
     json: bool,
     sources: Vec<Source>,
+    /// Who waits until lines are written.
+    settling: Vec<Sender<()>>,
 }
 
 /// What is to become of the thread.
@@ -280,9 +295,7 @@ impl Collector {
             match self.obey() {
                 Next::GoOn => {}
                 Next::Finish => {
-                    // A process that was left behind may print for ever.
-                    let enough = Instant::now() + LAST_LINES;
-                    while self.read(&mut buffer, false) && Instant::now() < enough {}
+                    self.read_the_rest(&mut buffer);
                     self.obey();
                     return Vec::new();
                 }
@@ -293,7 +306,19 @@ impl Collector {
                 self.sinks.values_mut().for_each(Sink::mind_the_time);
             }
             self.tell_news();
+            if !self.settling.is_empty() {
+                self.read_the_rest(&mut buffer);
+                // Whoever asked may be gone.
+                let waiting = self.settling.drain(..);
+                waiting.for_each(|reply| _ = reply.send(()));
+            }
         }
+    }
+
+    fn read_the_rest(&mut self, buffer: &mut [u8]) {
+        // A process that was left behind may print for ever.
+        let enough = Instant::now() + LAST_LINES;
+        while self.read(buffer, false) && Instant::now() < enough {}
     }
 
     fn obey(&mut self) -> Next {
@@ -316,6 +341,7 @@ impl Collector {
                     self.write_own(&mut lines);
                     let _ = reply.send(self.reopen());
                 }
+                Command::Settle(reply) => self.settling.push(reply),
                 Command::Finish => next = Next::Finish,
                 Command::Pause => next = Next::Pause,
             }

@@ -85,6 +85,13 @@ pub fn open_files_by(rights: impl Fn(&Path, &mut (dyn FnMut() + Send)) + Send + 
     let _ = sink::RIGHTS.set(Box::new(rights));
 }
 
+/// Makes what is at `path` this process's standard output and error whenever it is opened, so that nothing
+/// goes on to a file that was moved away.
+pub fn take_for_streams(path: &Path) {
+    // Once in a process.
+    let _ = sink::STREAMS.set(path.to_owned());
+}
+
 /// Opens everything that lines are to go to; what is open stays so. The collector is started if
 /// there is anything for it to do. Nothing is written yet: see [`apply`].
 ///
@@ -217,6 +224,11 @@ pub fn text(text: &str) {
 /// Opens all files anew, after somebody has moved them away.
 pub fn reopen() -> Vec<Reopened> {
     collector::reopen()
+}
+
+/// Returns when what was said and printed until now is written.
+pub fn settle() {
+    collector::settle();
 }
 
 /// Stops the collector; what it reads from waits, to be handed over. See [`go_on`].

@@ -10,7 +10,7 @@ use appliance_project::model::{Log, LogTarget};
 
 use crate::form::Severity;
 
-pub(crate) use file::RIGHTS;
+pub(crate) use file::{RIGHTS, STREAMS};
 
 use file::LogFile;
 use stream::Stream;

@@ -90,6 +90,9 @@ pub struct UnixListener {
     pub path: PathBuf,
     /// The descriptor.
     pub fd: RawFd,
+    /// It is a service manager's, which listens on when this server has ended.
+    #[serde(default)]
+    pub outlives: bool,
 }
 
 /// A socket of another slot.

@@ -2,16 +2,17 @@
 //! as descriptors from 3 on. Connections that come before the server is ready, or while it is being
 //! restarted, wait in them; and a port below 1024 needs no root here.
 //!
-//! A socket serves the `listen` address that it is bound to. The manager has made one for each
-//! address, so that all workers accept from the same.
+//! A socket serves the `listen` address that it is bound to, or the path. The manager has made one for
+//! each, so that all workers accept from the same; a path's file is the manager's, rights and all.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::path::Path;
 
 use socket2::{SockRef, Socket, Type};
 
+use crate::listeners::Place;
 use crate::sys;
 
 /// The first descriptor that is handed over.
@@ -20,7 +21,7 @@ const FIRST: RawFd = 3;
 /// A socket of the service manager's.
 #[derive(Debug)]
 pub(crate) struct Passed {
-    pub(crate) address: SocketAddr,
+    pub(crate) place: Place,
     pub(crate) socket: Socket,
     /// Its `FileDescriptorName=`.
     name: String,
@@ -63,7 +64,7 @@ fn take_one(fd: RawFd, name: &str) -> Result<Passed, ActivationError> {
         name: name.clone(),
         reason,
     };
-    let address = {
+    let place = {
         let borrowed = sys::borrow(fd).map_err(|error| wrong(error.to_string()))?;
         examine(borrowed).map_err(wrong)?
     };
@@ -71,37 +72,42 @@ fn take_one(fd: RawFd, name: &str) -> Result<Passed, ActivationError> {
     let socket = Socket::from(sys::adopt(fd).map_err(system)?);
     socket.set_nonblocking(true).map_err(system)?;
     Ok(Passed {
-        address,
+        place,
         socket,
         name,
     })
 }
 
-/// The address of a socket that can serve HTTP, or why it cannot.
-fn examine(fd: BorrowedFd<'_>) -> Result<SocketAddr, String> {
+/// Where a socket listens that can serve HTTP, or why it cannot.
+fn examine(fd: BorrowedFd<'_>) -> Result<Place, String> {
     let socket = SockRef::from(&fd);
     let system = |error: io::Error| error.to_string();
     let kind = socket.r#type().map_err(|_| "it is no socket".to_owned())?;
     let address = socket.local_addr().map_err(system)?;
-    let Some(address) = address.as_socket() else {
-        return Err("it is no TCP socket: `listen` is an address and a port".to_owned());
+    let path = address.as_pathname().map(Path::to_owned);
+    let place = address.as_socket().map(Place::Address);
+    let Some(place) = place.or(path.map(Place::Path)) else {
+        return Err("`listen` is an address and a port, or the path of a unix socket".to_owned());
     };
     if kind != Type::STREAM {
         return Err(format!(
-            "`{address}` is no stream socket: write `ListenStream=`"
+            "`{place}` is no stream socket: write `ListenStream=`"
         ));
     }
     if !socket.is_listener().map_err(system)? {
-        return Err(format!("`{address}` does not listen: write `Accept=no`"));
+        return Err(format!("`{place}` does not listen: write `Accept=no`"));
     }
-    if address.is_ipv6() && !socket.only_v6().map_err(system)? {
+    if let Place::Address(address) = place
+        && address.is_ipv6()
+        && !socket.only_v6().map_err(system)?
+    {
         return Err(format!(
             "`{address}` takes IPv4 connections as well, which `listen` keeps apart: write \
              `BindIPv6Only=ipv6-only`, and `ListenStream=0.0.0.0:{}` for the others",
             address.port()
         ));
     }
-    Ok(address)
+    Ok(place)
 }
 
 impl Passed {
@@ -109,7 +115,7 @@ impl Passed {
     pub(crate) fn unwanted(&self) -> ActivationError {
         ActivationError::Unwanted {
             name: self.name.clone(),
-            address: self.address,
+            place: self.place.clone(),
         }
     }
 }
@@ -129,12 +135,12 @@ pub enum ActivationError {
         /// Why.
         reason: String,
     },
-    /// No site listens on its address.
+    /// No site listens there.
     Unwanted {
         /// Its name, or number.
         name: String,
-        /// Its address.
-        address: SocketAddr,
+        /// Where it listens.
+        place: Place,
     },
 }
 
@@ -142,10 +148,14 @@ impl ActivationError {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ActivationError::Unwanted { address, .. } => Some(format!(
-                "add `\"{address}\"` to the `listen` of a site, or take `ListenStream={address}` out of the \
-                 socket unit"
-            )),
+            ActivationError::Unwanted { place, .. } => {
+                let stream = place.to_string();
+                let stream = stream.trim_start_matches("unix:");
+                Some(format!(
+                    "add `\"{place}\"` to the `listen` of a site, or take `ListenStream={stream}` out of the \
+                     socket unit"
+                ))
+            }
             _ => None,
         }
     }
@@ -164,9 +174,9 @@ impl fmt::Display for ActivationError {
                 f,
                 "the service manager has passed a socket that cannot be used (`{name}`): {reason}"
             ),
-            ActivationError::Unwanted { name, address } => write!(
+            ActivationError::Unwanted { name, place } => write!(
                 f,
-                "the service manager has passed a socket on `{address}` (`{name}`), where no site listens"
+                "the service manager has passed a socket on `{place}` (`{name}`), where no site listens"
             ),
         }
     }

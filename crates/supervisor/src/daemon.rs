@@ -12,14 +12,19 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, PipeReader, PipeWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use appliance_project::Project;
+use appliance_project::model::LogTarget;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
+use crate::confine::Confines;
 use crate::process::Exit;
 use crate::signals::Signals;
 use crate::sys::{self, Fork};
@@ -43,36 +48,72 @@ pub struct Ready(PipeWriter);
 impl Ready {
     /// Says that the site serves. The command that has gone away meanwhile does not need to know.
     pub fn tell(mut self) {
+        appliance_log::settle();
         let _ = self.0.write_all(b".");
     }
 }
 
-/// Goes on in the background, with `file` for standard output and error. To be called before the
-/// process has any thread but its first.
+/// What this process writes to in the background.
+static FILE: OnceLock<PathBuf> = OnceLock::new();
+
+pub(crate) fn file() -> Option<&'static Path> {
+    FILE.get().map(PathBuf::as_path)
+}
+
+/// In this process, whatever project.toml says now, that file is standard output and error.
+pub(crate) fn adopt(file: Option<PathBuf>) {
+    if let Some(file) = file {
+        appliance_log::take_for_streams(FILE.get_or_init(|| file));
+    }
+}
+
+/// Lets lines for standard output and error go to the file as to any log: by its one writer, which opens it
+/// anew when it was moved, and begins it anew when it is large. Nobody else holds it open.
+pub(crate) fn claim_streams(project: &mut Project) {
+    let Some(file) = file() else {
+        return;
+    };
+    let access = project.sites.iter_mut();
+    let access = access.filter_map(|site| site.access_log.as_mut().map(|log| &mut log.target));
+    for target in access.chain([&mut project.server.log.target]) {
+        if matches!(target, LogTarget::Stderr | LogTarget::Stdout) {
+            *target = LogTarget::File(file.to_owned());
+        }
+    }
+}
+
+/// Goes on in the background, with `server.daemonize` for standard output and error: there the project is
+/// told so. To be called before the process has any thread but its first.
 ///
 /// # Errors
 ///
-/// When `file` cannot be written to, or the system refuses.
-pub fn daemonize(file: &Path) -> Result<Side, DaemonError> {
+/// When the file cannot be written to, or the system refuses.
+pub fn daemonize(project: &mut Project) -> Result<Side, DaemonError> {
     const INIT: u32 = 1;
     if std::process::id() == INIT {
         return Err(DaemonError::FirstProcess);
     }
-    let log = open(file)?;
-    let before = log.metadata()?.len();
+    let file = project.server.daemonize.clone().unwrap_or_default();
+    // A pipe without reader would be waited for.
+    if file.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(DaemonError::NoFile { path: file });
+    }
+    let tail = Tail::of(&file)?;
     let (reader, writer) = io::pipe()?;
     match sys::fork()? {
         Fork::Child => {
             drop(reader);
             sys::new_session()?;
+            // What goes wrong until here is told where the command is.
+            let log = open(&file, &Confines::of(&project.server))?;
             sys::redirect(&File::open("/dev/null")?, &log)?;
+            adopt(Some(file));
+            claim_streams(project);
             Ok(Side::Server(Ready(writer)))
         }
         Fork::Parent { child } => {
             drop(writer);
-            let mut log = File::open(file)?;
-            log.seek(SeekFrom::Start(before))?;
-            let status = wait(child, reader, log)?;
+            let status = wait(child, reader, tail)?;
             if status == 0 {
                 anstream::println!(
                     "process {child} serves in the background; it writes to {}",
@@ -84,34 +125,83 @@ pub fn daemonize(file: &Path) -> Result<Side, DaemonError> {
     }
 }
 
-fn open(file: &Path) -> Result<File, DaemonError> {
-    let unusable = |source| DaemonError::File {
+/// With the rights that the log's writer has for it later ([`crate::logs::mind_rights`]).
+fn open(file: &Path, confines: &Confines) -> Result<File, DaemonError> {
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o640).open(file)
+    };
+    let opened = match confines.can_move(file) {
+        true => confines.act(open).flatten(),
+        false => open(),
+    };
+    opened.map_err(|source| DaemonError::File {
         path: file.to_owned(),
         source,
-    };
-    // A pipe without reader would be waited for.
-    if file.metadata().is_ok_and(|found| !found.is_file()) {
-        return Err(DaemonError::NoFile {
-            path: file.to_owned(),
-        });
-    }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .open(file)
-        .map_err(unusable)
+    })
 }
 
-fn wait(child: u32, reader: PipeReader, log: File) -> io::Result<u8> {
+/// What is added to a file from now on, also when it is begun anew.
+struct Tail {
+    path: PathBuf,
+    /// None until it is there.
+    file: Option<File>,
+}
+
+impl Tail {
+    fn of(path: &Path) -> io::Result<Tail> {
+        let mut tail = Tail {
+            path: path.to_owned(),
+            file: None,
+        };
+        // One that cannot be read, the child cannot add to: it says so.
+        if let Ok(mut file) = File::open(path) {
+            file.seek(SeekFrom::End(0))?;
+            tail.file = Some(file);
+        }
+        Ok(tail)
+    }
+
+    /// Standard error gets what has been added.
+    fn show(&mut self) -> io::Result<()> {
+        let mut added = Vec::new();
+        loop {
+            if self.file.is_none() {
+                self.file = File::open(&self.path).ok();
+            }
+            let Some(file) = &mut self.file else {
+                break;
+            };
+            let is_last = is_at(file, &self.path);
+            file.read_to_end(&mut added)?;
+            if is_last {
+                break;
+            }
+            self.file = None;
+        }
+        // Whoever does not look does not keep the server from starting.
+        let _ = io::stderr().write_all(&added);
+        Ok(())
+    }
+}
+
+/// Whether it has not been moved away.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), path.metadata()) {
+        (Ok(file), Ok(found)) => (file.dev(), file.ino()) == (found.dev(), found.ino()),
+        _ => true,
+    }
+}
+
+fn wait(child: u32, reader: PipeReader, tail: Tail) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(follow(child, reader, log))
+    runtime.block_on(follow(child, reader, tail))
 }
 
 /// Shows the log until there is an outcome.
-async fn follow(child: u32, reader: PipeReader, mut log: File) -> io::Result<u8> {
+async fn follow(child: u32, reader: PipeReader, mut tail: Tail) -> io::Result<u8> {
     const PAUSE: Duration = Duration::from_millis(50);
     let mut signals = Signals::new()?;
     let mut word = pipe::Receiver::from_owned_fd(reader.into())?;
@@ -121,14 +211,14 @@ async fn follow(child: u32, reader: PipeReader, mut log: File) -> io::Result<u8>
             read = word.read(&mut letter) => break matches!(read, Ok(1)),
             // Its session is not the terminal's any more: a Ctrl-C has come here alone.
             _ = signals.stop() => sys::kill(pid(child)?, libc::SIGTERM)?,
-            () = tokio::time::sleep(PAUSE) => show(&mut log)?,
+            () = tokio::time::sleep(PAUSE) => tail.show()?,
         }
     };
     let status = match serves {
         true => 0,
         false => status(end_of(child).await?),
     };
-    show(&mut log)?;
+    tail.show()?;
     Ok(status)
 }
 
@@ -150,15 +240,6 @@ fn status(status: ExitStatus) -> u8 {
             NOT_STARTED
         }
     }
-}
-
-/// Standard error gets what has been added.
-fn show(log: &mut File) -> io::Result<()> {
-    let mut added = Vec::new();
-    log.read_to_end(&mut added)?;
-    // Whoever does not look does not keep the server from starting.
-    let _ = io::stderr().write_all(&added);
-    Ok(())
 }
 
 fn pid(child: u32) -> io::Result<i32> {

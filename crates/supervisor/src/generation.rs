@@ -54,7 +54,7 @@ impl Generation {
     ) -> Result<Generation, Halt> {
         let project = &loaded.project;
         let addresses = addresses(project);
-        let passed = Listeners::passed(passed, &addresses)?;
+        let passed = Listeners::passed(passed, project, &addresses)?;
         // Before minutes of installing; and again by `bind`, after them.
         passed.refuse_taken(&addresses)?;
         let (python, environment) = set_up(project, stage).await?;

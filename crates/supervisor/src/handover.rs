@@ -60,6 +60,9 @@ pub(crate) struct Handover {
     /// What workers share.
     #[serde(default)]
     pub(crate) shared: Option<RawFd>,
+    /// What the server writes to in the background.
+    #[serde(default)]
+    pub(crate) background: Option<PathBuf>,
     /// What only the old binary needs to understand.
     pub(crate) own: serde_json::Value,
 }
@@ -78,8 +81,12 @@ pub(crate) struct HandedLanes {
 pub(crate) struct HandedUnix {
     pub(crate) path: PathBuf,
     pub(crate) fd: RawFd,
-    /// Device and inode.
+    /// Device and inode; of no file where it is not this server's.
     pub(crate) file: (u64, u64),
+    #[serde(default)]
+    pub(crate) outlives: bool,
+    #[serde(default)]
+    pub(crate) unused: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -18,8 +18,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::activation::{ActivationError, Passed};
 use crate::handover::{HandedLanes, HandedUnix};
-use crate::sys;
 use crate::unix_sockets::UnixSockets;
+use crate::{sys, unix_sockets};
 
 pub use bind_error::{BindError, Place};
 
@@ -67,23 +67,30 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// What a service manager has passed; each must be one of `addresses`.
+    /// What a service manager has passed; each must be one of `addresses`, or a path of the project.
     pub(crate) fn passed(
         passed: Vec<Passed>,
+        project: &Project,
         addresses: &[SocketAddr],
     ) -> Result<Listeners, ActivationError> {
-        if let Some(stray) = passed.iter().find(|one| !addresses.contains(&one.address)) {
-            return Err(stray.unwanted());
+        let mut listeners = Listeners::none();
+        for one in passed {
+            match &one.place {
+                Place::Address(address) if addresses.contains(address) => {
+                    listeners.unused.push(Lanes {
+                        address: *address,
+                        sockets: vec![Arc::new(one.socket)],
+                        shared: true,
+                    });
+                }
+                Place::Path(path) => match unix_sockets::written(path, project) {
+                    Some(path) => listeners.unix.add_passed(path, one.socket),
+                    None => return Err(one.unwanted()),
+                },
+                Place::Address(_) => return Err(one.unwanted()),
+            }
         }
-        let lanes = passed.into_iter().map(|one| Lanes {
-            address: one.address,
-            sockets: vec![Arc::new(one.socket)],
-            shared: true,
-        });
-        Ok(Listeners {
-            unused: lanes.collect(),
-            ..Listeners::none()
-        })
+        Ok(listeners)
     }
 
     /// The sockets of the next generation: those of unchanged addresses, and new ones, which do

@@ -11,12 +11,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::confine::Confines;
 use crate::control::Reply;
-use crate::sys;
 use crate::worker::Role;
+use crate::{daemon, sys};
 
 /// Opens what the project's lines go to, beside what is open already.
 pub(crate) fn open(project: &Project) -> Result<(), OpenError> {
-    appliance_log::open(&project.server.log, &project.access_logs())
+    appliance_log::open(&project.server.log, &others(project))
+}
+
+/// What lines go to beside the log. In the background its file is among them, whoever writes to it:
+/// what a panic prints goes there.
+fn others(project: &Project) -> Vec<LogTarget> {
+    let mut others = project.access_logs();
+    if let Some(file) = daemon::file() {
+        others.push(LogTarget::File(file.to_owned()));
+    }
+    others
 }
 
 /// Whoever may change a log file's folder can let its name mean any other file: there root opens
@@ -31,7 +41,7 @@ pub(crate) fn mind_rights(project: &Project) {
 
 /// Goes over to the project's settings.
 pub(crate) fn apply(project: &Project) {
-    appliance_log::apply(&project.server.log, &project.access_logs());
+    appliance_log::apply(&project.server.log, &others(project));
 }
 
 /// Whether there is a thread that writes for all.
@@ -179,7 +189,7 @@ pub(crate) fn adopt(project: &Project, handed: &[HandedLog]) {
 
 /// The server goes on without the lines of workers that are to be replaced anyway.
 pub(crate) fn go_on(project: &Project, sources: Vec<HandedSource>) {
-    if let Err(error) = appliance_log::go_on(&project.server.log, &project.access_logs(), sources) {
+    if let Err(error) = appliance_log::go_on(&project.server.log, &others(project), sources) {
         return tracing::error!(%error, "the log goes to standard error, and lines of workers are lost");
     }
     apply(project);

@@ -27,7 +27,7 @@ use crate::master::{Inherited, Leave, Master, Outcome};
 use crate::notify::Notifier;
 use crate::signals::Signals;
 use crate::stage::Stage;
-use crate::{Started, admin, confine, logs, shared, status, sys};
+use crate::{Started, admin, confine, daemon, logs, shared, status, sys};
 
 pub(crate) async fn supervise(
     loaded: Loaded,
@@ -75,14 +75,16 @@ pub(crate) async fn supervise(
 /// the new one, which could not.
 pub(crate) async fn resume(
     fd: RawFd,
-    loaded: Result<Loaded, Report>,
+    mut loaded: Result<Loaded, Report>,
     sources: Sources,
     library: &'static [u8],
     mut signals: Signals,
 ) -> Result<Outcome, Halt> {
     sys::unblock_signals()?;
     let mut handed = Handover::read(fd)?;
-    if let Ok(loaded) = &loaded {
+    daemon::adopt(handed.background.clone());
+    if let Ok(loaded) = &mut loaded {
+        daemon::claim_streams(&mut loaded.project);
         logs::mind_rights(&loaded.project);
         logs::take_over(&loaded.project);
     }

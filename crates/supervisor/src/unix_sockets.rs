@@ -4,7 +4,11 @@
 //! 1. What a dead server left at the path is taken away; what somebody answers at is not.
 //! 2. The socket is bound and given its rights. Nobody can connect before it listens, so there is
 //!    no moment in which it has others.
-//! 3. Its file goes with the last generation that has it, if it is still the same file.
+//! 3. It is kept by generations that have it, which may change its file's rights (`socket_mode`).
+//! 4. Its file goes with the last of them, if it is still the same file.
+//!
+//! A service manager's socket is none of this server's making: neither its file nor its rights are
+//! touched, and it stays open while no site listens on it.
 //!
 //! Where `server.user` could put something else at the path, all of this is done as that user.
 
@@ -26,7 +30,13 @@ use crate::sys;
 
 /// The unix sockets of a generation.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct UnixSockets(Vec<Arc<UnixSocket>>);
+pub(crate) struct UnixSockets {
+    used: Vec<Arc<UnixSocket>>,
+    /// A service manager's, on which no site listens for now.
+    unused: Vec<Arc<UnixSocket>>,
+    /// The rights that files of this server's making are to have, and whose they are.
+    rights: Option<(u32, Confines)>,
+}
 
 #[derive(Debug)]
 struct UnixSocket {
@@ -34,31 +44,73 @@ struct UnixSocket {
     socket: Socket,
     /// Device and inode of its file.
     file: (u64, u64),
+    /// It is a service manager's.
+    outlives: bool,
+}
+
+/// Of no file.
+const NO_FILE: (u64, u64) = (0, 0);
+
+/// How the project writes the path of a socket that somebody else has bound.
+pub(crate) fn written(path: &Path, project: &Project) -> Option<PathBuf> {
+    let mut paths = project.sites.iter().flat_map(|site| &site.unix);
+    let same = |written: &Path| match (identity(written), identity(path)) {
+        (Ok(written), Ok(bound)) => written == bound,
+        _ => false,
+    };
+    let written = paths.find(|written| *written == path || same(written));
+    written.cloned()
 }
 
 impl UnixSockets {
+    /// Adds a service manager's.
+    pub(crate) fn add_passed(&mut self, path: PathBuf, socket: Socket) {
+        self.unused.push(Arc::new(UnixSocket {
+            path,
+            socket,
+            file: NO_FILE,
+            outlives: true,
+        }));
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<UnixSocket>> {
+        self.used.iter().chain(&self.unused)
+    }
+
     /// Those of the next generation: the ones that there are, and new ones, which do not listen yet.
     pub(crate) fn successors(&self, project: &Project) -> Result<UnixSockets, BindError> {
         let confines = Confines::of(&project.server);
+        let mode = project.server.socket_mode;
         let mut paths: Vec<&PathBuf> = project.sites.iter().flat_map(|site| &site.unix).collect();
         paths.sort();
         paths.dedup();
-        let sockets = paths.into_iter().map(|path| {
-            if let Some(known) = self.0.iter().find(|known| known.path == *path) {
+        let sockets = paths.iter().map(|path| {
+            if let Some(known) = self.all().find(|known| known.path == **path) {
                 return Ok(Arc::clone(known));
             }
-            let bound = bind(path, project.server.socket_mode, &confines);
+            let bound = bind(path, mode, &confines);
             bound
                 .map(Arc::new)
                 .map_err(|source| BindError::of_path(path, source))
         });
-        Ok(UnixSockets(sockets.collect::<Result<_, _>>()?))
+        let used = sockets.collect::<Result<_, _>>()?;
+        let kept = self.all().filter(|unix| unix.outlives);
+        let unused = kept.filter(|unix| !paths.contains(&&unix.path));
+        Ok(UnixSockets {
+            used,
+            unused: unused.cloned().collect(),
+            rights: Some((mode, confines)),
+        })
     }
 
-    /// Lets connections come.
+    /// Lets connections come, of those whom the files' rights let.
     pub(crate) fn open(&self) -> Result<(), BindError> {
-        self.0.iter().try_for_each(|unix| {
-            let opened = unix.socket.listen(BACKLOG);
+        self.used.iter().try_for_each(|unix| {
+            let ruled = match &self.rights {
+                Some((mode, confines)) => unix.rule(*mode, confines),
+                None => Ok(()),
+            };
+            let opened = ruled.and_then(|()| unix.socket.listen(BACKLOG));
             opened.map_err(|source| BindError::of_path(&unix.path, source))
         })
     }
@@ -66,25 +118,27 @@ impl UnixSockets {
     /// Those that are not among the `next`.
     pub(crate) fn closed_by(&self, next: Option<&UnixSockets>) -> Vec<PathBuf> {
         let goes_on = |unix: &&Arc<UnixSocket>| {
-            let mut next = next.iter().flat_map(|next| &next.0);
-            next.any(|other| other.path == unix.path)
+            let mut next = next.iter().flat_map(|next| next.all());
+            unix.outlives || next.any(|other| other.path == unix.path)
         };
-        let closed = self.0.iter().filter(|unix| !goes_on(unix));
+        let closed = self.used.iter().filter(|unix| !goes_on(unix));
         closed.map(|unix| unix.path.clone()).collect()
     }
 
     /// What a worker is told of them.
     pub(crate) fn told(&self) -> Vec<wire::UnixListener> {
-        let told = self.0.iter().map(|unix| wire::UnixListener {
+        let told = self.used.iter().map(|unix| wire::UnixListener {
             path: unix.path.clone(),
             fd: unix.socket.as_raw_fd(),
+            outlives: unix.outlives,
         });
         told.collect()
     }
 
     /// Their files, for a worker that takes this process's place.
     pub(crate) fn leftovers(&self) -> Vec<wire::Leftover> {
-        let files = self.0.iter().map(|unix| wire::Leftover {
+        let own = self.used.iter().filter(|unix| !unix.outlives);
+        let files = own.map(|unix| wire::Leftover {
             path: unix.path.clone(),
             file: unix.file,
         });
@@ -93,29 +147,56 @@ impl UnixSockets {
 
     /// For the next program of this process.
     pub(crate) fn hand_over(&self) -> Vec<HandedUnix> {
-        let handed = self.0.iter().map(|unix| HandedUnix {
+        let used = self.used.len();
+        let handed = |(number, unix): (usize, &Arc<UnixSocket>)| HandedUnix {
             path: unix.path.clone(),
             fd: unix.socket.as_raw_fd(),
             file: unix.file,
-        });
-        handed.collect()
+            outlives: unix.outlives,
+            unused: number >= used,
+        };
+        self.all().enumerate().map(handed).collect()
     }
 
     pub(crate) fn adopt(handed: &[HandedUnix]) -> io::Result<UnixSockets> {
-        let adopted = handed.iter().map(|unix| {
+        let adopted = |unix: &HandedUnix| -> io::Result<Arc<UnixSocket>> {
             Ok(Arc::new(UnixSocket {
                 path: unix.path.clone(),
                 socket: Socket::from(sys::adopt(unix.fd)?),
                 file: unix.file,
+                outlives: unix.outlives,
             }))
+        };
+        let (unused, used): (Vec<_>, Vec<_>) = handed.iter().partition(|unix| unix.unused);
+        Ok(UnixSockets {
+            used: used.into_iter().map(adopted).collect::<io::Result<_>>()?,
+            unused: unused.into_iter().map(adopted).collect::<io::Result<_>>()?,
+            rights: None,
+        })
+    }
+}
+
+impl UnixSocket {
+    /// Gives its file other rights, where it has them not.
+    fn rule(&self, mode: u32, confines: &Confines) -> io::Result<()> {
+        const RIGHTS: u32 = 0o7777;
+        let found = fs::symlink_metadata(&self.path);
+        let is_due = found.is_ok_and(|found| {
+            (found.dev(), found.ino()) == self.file && found.mode() & RIGHTS != mode
         });
-        Ok(UnixSockets(adopted.collect::<io::Result<_>>()?))
+        let set = || fs::set_permissions(&self.path, Permissions::from_mode(mode));
+        match is_due {
+            true if confines.can_move(&self.path) => confines.act(set)?,
+            true => set(),
+            false => Ok(()),
+        }
     }
 }
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|file| file == self.file)
+        if !self.outlives
+            && identity(&self.path).is_ok_and(|file| file == self.file)
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::debug!(%error, path = %self.path.display(), "a socket stays behind");
@@ -146,6 +227,7 @@ fn make(path: &Path, mode: u32) -> io::Result<UnixSocket> {
         path: path.to_owned(),
         socket,
         file: identity(path)?,
+        outlives: false,
     };
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok(unix)

@@ -86,10 +86,8 @@ impl Assignment {
 fn own_sockets(spec: &WorkerSpec) -> Vec<ListenAt> {
     let listeners = spec.listeners.iter().filter(|listener| !listener.outlives);
     let addresses = listeners.map(|listener| ListenAt::Address(listener.address));
-    let unix = spec
-        .unix
-        .iter()
-        .map(|unix| ListenAt::Unix(unix.path.clone()));
+    let unix = spec.unix.iter().filter(|unix| !unix.outlives);
+    let unix = unix.map(|unix| ListenAt::Unix(unix.path.clone()));
     addresses.chain(unix).collect()
 }
 

@@ -135,8 +135,15 @@ fn by_rights<T: Send>(path: &Path, action: impl FnOnce() -> io::Result<T> + Send
     result.unwrap_or_else(|| Err(io::ErrorKind::PermissionDenied.into()))
 }
 
+/// The file that is this process's standard output and error as well.
+pub(crate) static STREAMS: OnceLock<PathBuf> = OnceLock::new();
+
 fn open(path: &Path) -> io::Result<(File, Option<u64>, SystemTime)> {
     let file = by_rights(path, || open_now(path))?;
+    if STREAMS.get().is_some_and(|streams| streams == path) {
+        rustix::stdio::dup2_stdout(&file)?;
+        rustix::stdio::dup2_stderr(&file)?;
+    }
     let found = file.metadata()?;
     // Some file systems do not say when a file was created.
     let began = found.created().unwrap_or_else(|_| SystemTime::now());

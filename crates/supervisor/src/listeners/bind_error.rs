@@ -16,6 +16,15 @@ pub enum Place {
     Path(PathBuf),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Address(address) => address.fmt(f),
+            Place::Path(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// Why an address cannot be listened on.
 #[derive(Debug)]
 pub struct BindError {

@@ -15,6 +15,7 @@ use appliance_project::{Project, Setting};
 
 use super::{Leave, Master};
 use crate::control::Reply;
+use crate::daemon;
 use crate::error::{Halt, StartError};
 use crate::event::Event;
 use crate::explain;
@@ -105,6 +106,7 @@ impl Master {
         self.warn_of_what_stays(&loaded.project.server);
         let account = &self.generation.project().server.account;
         loaded.project.server.account.clone_from(account);
+        daemon::claim_streams(&mut loaded.project);
         if let Err(error) = logs::open(&loaded.project) {
             let text = explain::plain(&StartError::Log(error), &loaded.project, &loaded.settings);
             return self.refuse(&asked, NOT_STARTED, &text);

@@ -21,6 +21,7 @@ use super::replace::Slot;
 use super::rollout::{Kind, Rollout};
 use super::{Events, Master};
 use crate::control::Reply;
+use crate::daemon;
 use crate::event::Event;
 use crate::generation::Generation;
 use crate::handover::{self, HandedSlot, HandedWorker, Handover};
@@ -241,6 +242,7 @@ impl Master {
             binary: left.binary.as_raw_fd(),
             arguments: left.arguments.clone(),
             shared: crate::shared::fd(),
+            background: daemon::file().map(Path::to_owned),
             own: left.own.clone(),
         })
     }
