@@ -31,9 +31,14 @@ use crate::serve::Front;
 use crate::site::{ListenAt, Sites};
 use crate::unix_listener::Listener;
 
+mod half_open;
+
 /// For the end of a handshake that has begun: a way to the other side of the world and back is
 /// shorter.
 const HANDSHAKE: Duration = Duration::from_millis(200);
+/// Until it is looked whether there is one; each time twice as long. A segment that has passed the filter
+/// is where the kernel shows it long before.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
 
 /// Both ends of connections to a unix socket have no address: the one that nobody has stands for
 /// them, and trust in `unix:` is trust in it ([`Network::UNIX`]).
@@ -207,10 +212,20 @@ async fn accept<G: Gateway>(
         tracing::debug!(%error, "connections that come now may be reset");
     }
     let until = Instant::now() + HANDSHAKE;
-    while let Ok(accepted) = tokio::time::timeout_at(until, listener.accept()).await {
-        if !entrance.admit(accepted).await {
-            return;
+    let mut pause = FIRST_LOOK;
+    loop {
+        let look = until.min(Instant::now() + pause);
+        while let Ok(accepted) = tokio::time::timeout_at(look, listener.accept()).await {
+            if !entrance.admit(accepted).await {
+                return;
+            }
         }
+        // Where the kernel does not tell, there may be one.
+        let is_over = || -> io::Result<bool> { Ok(!half_open::any_at(listener.local_addr()?)?) };
+        if look == until || is_over().unwrap_or(false) {
+            break;
+        }
+        pause *= 2;
     }
     // What the runtime may not have heard of.
     let Ok(listener) = listener.into_std() else {
