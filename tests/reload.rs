@@ -323,7 +323,7 @@ fn a_reload_that_fails_says_why_and_changes_nothing() {
             toml.replace("threads = 2", "threads = 0"),
             1,
             "error: project.toml:6:11: `python.threads` must be from 1 to 1024, found `0`\n  |\n\
-             6 | threads = 0\n  |           ^\n"
+             6 | threads = 0\n  |           ^\n  |\n  = help: `threads = 4` is the default\n"
                 .to_owned(),
         ),
         (

@@ -1,14 +1,19 @@
-//! What to do about a [`Fault`], where its sentence leaves that open.
+//! What to do about a [`Fault`].
+
+mod route;
 
 use std::net::SocketAddr;
 
-use crate::fault::{
-    AddressProblem, Advice, Fault, HostProblem, LogProblem, ModuleProblem, PathProblem,
-    TemplateProblem,
-};
-use crate::key_path::{printable, quoted};
+use crate::example;
+use crate::fault::{AddressProblem, Advice, Fault, HostProblem, LogProblem, ModuleProblem};
+use crate::key_path::{KeyPath, printable, quoted};
 use crate::log_format::FormatProblem;
 use crate::network::NetworkProblem;
+
+/// For what is not where it was looked for.
+const NOT_THERE: &str =
+    "create it, or mend the path: unless it begins with `/`, it begins at this file's folder";
+const NO_ROUTES: &str = "add `[site.routes]` with an entry such as `\"/\" = { files = \"dist\" }`";
 
 /// The line after `help:`.
 pub(crate) fn of(fault: &Fault) -> Option<String> {
@@ -33,12 +38,21 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
             "`listen = 8080`, or `listen = \"127.0.0.1:8080\"` for this machine alone".into()
         }
         Fault::Missing { key } if key.segments().ends_with(&["routes".into()]) => {
-            "add `[site.routes]` with an entry such as `\"/\" = { files = \"dist\" }`".into()
+            NO_ROUTES.into()
+        }
+        Fault::Missing { key } => return example::of(key, ""),
+        Fault::Expected { key, found, .. } => return example::of(key, found),
+        Fault::BadText { key, .. } => return example::of(key, ""),
+        Fault::NoUnit { .. } => {
+            "units are `ms`, `s`, `m`, `h`, `d` and `y`, and add up: \"1m30s\"".into()
         }
         Fault::NoSite => "add `[[site]]` with `listen` and `[site.routes]`".into(),
         Fault::NoFolder { hooks: true, .. } | Fault::NoRegularFile { hooks: true, .. } => {
             "one of `hooks.before_start` has to create it".into()
         }
+        Fault::NoFolder { exists: true, .. } => "name the folder that it is in".into(),
+        Fault::NoRegularFile { exists: true, .. } => "name a file in it".into(),
+        Fault::NoFolder { .. } | Fault::NoRegularFile { .. } => NOT_THERE.into(),
         Fault::NoVirtualenv { .. } => {
             "set `python.requirements` to have it created, or run `python3 -m venv` yourself".into()
         }
@@ -65,15 +79,26 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         }
         Fault::UserWithoutGroup { uid } => format!("add `group = \"{uid}\"`"),
         Fault::GroupWithoutUser => "add `user = \"www-data\"`".into(),
-        Fault::Module { found, problem, .. } => return module(found, *problem),
+        Fault::Mode { key, found } => {
+            return example::of(&KeyPath::new(["server", key]), found);
+        }
+        Fault::EnvironmentName { .. } => {
+            "a name is not empty, and has no `=`: `env = { DJANGO_SETTINGS_MODULE = \"config.settings\" }`".into()
+        }
+        Fault::NoDatabase { .. } => "ask the user database by `getent passwd`".into(),
+        Fault::Module { found, problem, .. } => module(found, *problem),
         Fault::Address { found, problem } => return address(found, *problem),
         Fault::AddressClash { address, other } => clash(*address, *other),
-        Fault::HostName { found, problem } => return host(found, *problem),
+        Fault::HostName { found, problem } => host(found, *problem),
         Fault::Network { found, problem, .. } => return network(found, *problem),
+        Fault::AddressTwice { .. } | Fault::HostNameTwice { .. } => "list it once".into(),
+        Fault::SameName { .. } => "a name belongs to one site of an address".into(),
+        Fault::TwoDefaults { .. } => "leave `default` out of one of them".into(),
+        Fault::NoRoutes { .. } => NO_ROUTES.into(),
         Fault::Rule { problem, .. } => return problem.help(),
-        Fault::Tls(fault) => return fault.help(),
+        Fault::Tls(fault) => fault.help().into(),
         Fault::Uwsgi(fault) => fault.help(),
-        Fault::LogFormat { problem, .. } => return log_format(problem),
+        Fault::LogFormat { problem, .. } => log_format(problem).into(),
         Fault::LogTarget { problem, .. } => return log_target(problem),
         Fault::TrustsAll { .. } => "name the proxies' own addresses or networks".into(),
         Fault::NobodyTrusted => {
@@ -84,11 +109,25 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         }
         Fault::TwoUnnamed { .. } => "give one of them a `server_name`".into(),
         Fault::RoutePath { found, problem } | Fault::Fallback { found, problem } => {
-            return path(found, problem);
+            return Some(route::path(found, problem));
         }
-        Fault::SameRoute { route, .. } => same_route(route),
+        Fault::SameRoute { route, .. } => route::same(route),
         Fault::NoTarget { .. } => {
             "write `{ files = \"dist\" }`, `{ wsgi = true }`, `{ proxy = \"http://127.0.0.1:3000\" }`, `{ redirect = \"/new\" }`, `{ rewrite = \"/new\" }` or `{ respond = 204 }`".into()
+        }
+        Fault::TwoTargets { first, second, .. } => format!("leave out `{first}` or `{second}`"),
+        Fault::WsgiFalse { .. } => "leave it out, and say who answers instead".into(),
+        Fault::ProxyUrl { found, problem } => route::url(found, *problem),
+        Fault::Balance { .. } => "for example \"least_requests\", or \"field:X-Session\"".into(),
+        Fault::Extension { .. } => "for example `extensions = [\".html\"]`".into(),
+        Fault::IndexName { found } if found.starts_with('.') => {
+            "files whose name begins with a dot are not served".into()
+        }
+        Fault::IndexName { .. } => "name it without its folder, such as \"index.html\"".into(),
+        Fault::NoRedirect { status } => format!("`respond = {status}` answers with that status"),
+        Fault::TwoStatuses => "for example `respond = \"gone for good\", status = 410`".into(),
+        Fault::RespondRedirects { status: 206 | 304 } => {
+            "it answers certain fields of a request, which a `files` route does by itself".into()
         }
         Fault::RespondRedirects { status: 444 } => {
             "connections are not closed without an answer; 421 says that a host is not served here".into()
@@ -101,7 +140,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
             let again = routes.last().filter(|again| again.starts_with('/'))?;
             format!("\"= {again}\" answers `{again}` alone, not what is below it")
         }
-        Fault::Template { problem, .. } => return template(problem),
+        Fault::Template { found, problem, .. } => route::template(found, problem),
         Fault::RespondRedirects { status } if matches!(status, 301 | 302 | 303 | 307 | 308) => {
             format!("write `redirect = \"/new\", status = {status}`")
         }
@@ -110,7 +149,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
     Some(help)
 }
 
-fn module(found: &str, problem: ModuleProblem) -> Option<String> {
+fn module(found: &str, problem: ModuleProblem) -> String {
     match problem {
         ModuleProblem::File => {
             let (file, callable) = found.split_once(':').unwrap_or((found, ""));
@@ -119,14 +158,14 @@ fn module(found: &str, problem: ModuleProblem) -> Option<String> {
                 .trim_end_matches(".py")
                 .replace('/', ".");
             let colon = if callable.is_empty() { "" } else { ":" };
-            Some(format!(
+            format!(
                 "write \"{name}{colon}{callable}\", `python.chdir` being the folder it starts from"
-            ))
+            )
         }
         ModuleProblem::Call => {
-            Some("call it in the module, `application = create_app()`, and name the result".into())
+            "call it in the module, `application = create_app()`, and name the result".into()
         }
-        ModuleProblem::Form => None,
+        ModuleProblem::Form => "for example \"config.wsgi:application\"".into(),
     }
 }
 
@@ -206,8 +245,8 @@ fn clash(address: SocketAddr, other: SocketAddr) -> String {
     format!("keep `{wider}` alone, in every site that needs it")
 }
 
-fn host(found: &str, problem: HostProblem) -> Option<String> {
-    let help = match problem {
+fn host(found: &str, problem: HostProblem) -> String {
+    match problem {
         HostProblem::Any => "leave out `server_name` to answer any name".into(),
         HostProblem::Wildcard => {
             "\"*.example.com\" is every name below it, \".example.com\" that one too, \"www.*\" every name that begins so".into()
@@ -222,51 +261,10 @@ fn host(found: &str, problem: HostProblem) -> Option<String> {
             )
         }
         HostProblem::NotAscii => "write it as browsers send it, in its `xn--` form".into(),
-        HostProblem::Form => return None,
-    };
-    Some(help)
-}
-
-fn template(problem: &TemplateProblem) -> Option<String> {
-    let help = match problem {
-        TemplateProblem::Unknown(_) => {
-            "there are `$rest`, `$uri`, `$request_uri`, `$args`, `$host` and the groups of an expression; `$$` is a dollar"
+        HostProblem::Form => {
+            "names are letters, digits, `-` and `.`, such as \"shop.example.com\"".into()
         }
-        TemplateProblem::NoExpression(_) => {
-            "write the route as one, such as '~ ^/old/(.+)$'; what follows a prefix is `$rest`"
-        }
-        TemplateProblem::NotInside => "`redirect` leads elsewhere",
-        _ => return None,
-    };
-    Some(help.into())
-}
-
-fn path(found: &str, problem: &PathProblem) -> Option<String> {
-    match problem {
-        PathProblem::NoSlash => {
-            let path = found.trim_start_matches(['=', '^', '~', ' ']);
-            let modifier = &found[..found.len() - path.len()];
-            Some(format!("write \"{modifier}/{}\"", printable(path)))
-        }
-        PathProblem::Encoded => Some("write the character itself".into()),
-        PathProblem::Modifier => {
-            Some("a `files` route with `wsgi` beside it does what they are mostly for".into())
-        }
-        PathProblem::NoExpression => {
-            Some("for example '~ ^/user/(\\d+)$', in single quotes".into())
-        }
-        _ => None,
     }
-}
-
-fn same_route(route: &str) -> String {
-    if route.starts_with('~') {
-        return "keep one".into();
-    }
-    let path = route
-        .trim_start_matches(['=', '^', '~', ' '])
-        .trim_end_matches('/');
-    format!("keep one; \"= {path}\" answers `{path}` alone")
 }
 
 fn log_target(problem: &LogProblem) -> Option<String> {
@@ -283,15 +281,15 @@ fn log_target(problem: &LogProblem) -> Option<String> {
     })
 }
 
-fn log_format(problem: &FormatProblem) -> Option<String> {
+fn log_format(problem: &FormatProblem) -> &'static str {
     match problem {
-        FormatProblem::Unknown { near: None, .. } => Some(
-            "docs/project-file.md lists the variables; fields are `$http_NAME` and `$sent_http_NAME`".into(),
-        ),
-        FormatProblem::Nothing => Some(
+        FormatProblem::Unknown { .. } => {
+            "docs/project-file.md lists the variables; fields are `$http_NAME` and `$sent_http_NAME`"
+        }
+        FormatProblem::Nothing => {
             "write \"common\", \"combined\", \"json\", or a text such as \"$remote_addr $request $status\""
-                .into(),
-        ),
-        _ => None,
+        }
+        FormatProblem::NoName => "a variable is `$status` or `${status}`",
+        FormatProblem::Newline => "each line of the log ends by itself: leave it out",
     }
 }

@@ -508,7 +508,7 @@ pub(crate) static PROXY: Section = Section {
 /// `cors` of a site or a route.
 pub(crate) static CORS: Section = Section {
     header: "cors",
-    about: "Of a site or a route; `cors = \"https://app.example.com\"` is short for `{ origins = [\"https://app.example.com\"] }`. What the application says of its own in these fields is replaced.",
+    about: "Of a site or a route; `cors = \"https://app.example.com\"` and `cors = [\"https://app.example.com\"]` are short for `{ origins = [\"https://app.example.com\"] }`. What the application says of its own in these fields is replaced.",
     keys: &[
         key(
             "origins",
@@ -578,17 +578,19 @@ impl Kind {
             Kind::Count(min, max, true) => format!("from {min} to {max} or \"auto\""),
             Kind::Size(min, max) => {
                 format!(
-                    "a size from {} to {}, such as \"64KB\"",
+                    "a size from {} to {}, such as \"{}\"",
                     print_size(min),
-                    print_size(max)
+                    print_size(max),
+                    print_size((64 * KB).clamp(min, max))
                 )
             }
             Kind::Duration(min, max) => {
                 let print = |millis| print_duration(Duration::from_millis(millis));
                 format!(
-                    "a duration from {} to {}, such as \"30s\"",
+                    "a duration from {} to {}, such as \"{}\"",
                     print(min),
-                    print(max)
+                    print(max),
+                    print(30_000.clamp(min, max))
                 )
             }
             Kind::Text => "a string".into(),

@@ -16,6 +16,7 @@ mod alias;
 pub mod certificate;
 mod check;
 mod defaults;
+mod example;
 mod fault;
 mod foreign;
 mod help;

@@ -2,6 +2,7 @@
 
 mod any_bytes;
 mod errors;
+mod every_key;
 mod fixture;
 mod layering;
 mod meaning;

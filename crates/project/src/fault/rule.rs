@@ -84,7 +84,11 @@ impl fmt::Display for RuleProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RuleProblem::Method { found } => {
-                write!(f, "has methods in capitals, found `{}`", printable(found))
+                write!(
+                    f,
+                    "must be methods in capitals, found `{}`",
+                    printable(found)
+                )
             }
             RuleProblem::FieldName { name } => {
                 write!(f, "cannot be: no field is called `{}`", printable(name))
@@ -182,34 +186,20 @@ impl fmt::Display for PasswordProblem {
 }
 
 impl RuleProblem {
-    /// What to do, where the sentence does not say it already.
+    /// What to do.
     pub(crate) fn help(&self) -> Option<String> {
         Some(match self {
             RuleProblem::Method { found } if found.bytes().all(|b| b.is_ascii_alphabetic()) => {
                 format!("write \"{}\"", found.to_ascii_uppercase())
             }
-            RuleProblem::FieldName { .. } => "names are letters, digits and `-`".to_owned(),
-            RuleProblem::Origin { .. } => {
-                "scheme and host as browsers send them, without a path: \"https://app.example.com\""
-                    .to_owned()
-            }
-            RuleProblem::EverybodysCredentials => "list the origins".to_owned(),
             RuleProblem::Pattern { .. } => {
                 "\"*.woff2\" is every file of that name, \"/downloads/*\" all below a folder"
                     .to_owned()
             }
-            RuleProblem::CacheControl { .. } => {
-                "\"90s\", \"30d\", \"1y\", \"immutable\", \"no-cache\", \"no-store\", or words such as \"public, max-age=60\""
-                    .to_owned()
-            }
             RuleProblem::Extension { .. } => "write it as \".webmanifest\"".to_owned(),
-            RuleProblem::MediaType { .. } => {
-                "for example \"application/manifest+json\"".to_owned()
+            RuleProblem::Unreadable { .. } => {
+                "whoever starts the server must be able to read it, and it is UTF-8 text".to_owned()
             }
-            RuleProblem::NobodyAllowed => {
-                "leave it out, or write [\"0.0.0.0/0\", \"::/0\"] to let everybody in".to_owned()
-            }
-            RuleProblem::AllowedAndDenied { .. } => "keep it in one of the two".to_owned(),
             RuleProblem::PasswordLine {
                 path,
                 problem: PasswordProblem::Weak(_) | PasswordProblem::Damaged,
@@ -222,14 +212,59 @@ impl RuleProblem {
                 problem: PasswordProblem::Costly,
                 ..
             } => "bcrypt may cost up to 15, Argon2 256 MB and 20 passes".to_owned(),
-            RuleProblem::NoUsers { path } => {
+            RuleProblem::PasswordLine {
+                problem: PasswordProblem::Twice(_),
+                ..
+            } => "keep the line that holds".to_owned(),
+            RuleProblem::NoUsers { path } | RuleProblem::PasswordLine { path, .. } => {
                 format!("`htpasswd -B {} USER` adds one", path.display())
             }
+            _ => return self.plain_help().map(str::to_owned),
+        })
+    }
+
+    /// What to do, whatever was found.
+    fn plain_help(&self) -> Option<&'static str> {
+        Some(match self {
+            RuleProblem::Method { .. } => "for example [\"GET\", \"HEAD\", \"POST\"]",
+            RuleProblem::FieldName { .. } => "names are letters, digits and `-`",
+            RuleProblem::FramingField { .. } => "leave it out",
+            RuleProblem::FieldValue => "a value is one line of printable characters",
+            RuleProblem::FieldRule => {
+                "for example `headers = { X-Robots-Tag = \"noindex\", Server = false }`"
+            }
+            RuleProblem::Origin { .. } => {
+                "scheme and host as browsers send them, without a path: \"https://app.example.com\""
+            }
+            RuleProblem::EverybodysCredentials => "list the origins",
+            RuleProblem::NoOrigins => "or list some: [\"https://app.example.com\"]",
+            RuleProblem::ErrorStatus { .. } => {
+                "for example `error_pages = { 404 = \"404.html\", \"5xx\" = \"error.html\" }`"
+            }
+            RuleProblem::LargePage { .. } => {
+                "pages are kept in memory: let it load what is large from elsewhere"
+            }
+            RuleProblem::NothingToIntercept => "add `error_pages = { \"5xx\" = \"error.html\" }`",
+            RuleProblem::CacheControl { .. } => {
+                "\"90s\", \"30d\", \"1y\", \"immutable\", \"no-cache\", \"no-store\", or words such as \"public, max-age=60\""
+            }
+            RuleProblem::MediaType { .. } => "for example \"application/manifest+json\"",
+            RuleProblem::Charset { .. } => "for example \"utf-8\"; `false` says none",
+            RuleProblem::NobodyAllowed => {
+                "leave it out, or write [\"0.0.0.0/0\", \"::/0\"] to let everybody in"
+            }
+            RuleProblem::AllowedAndDenied { .. } => "keep it in one of the two",
+            RuleProblem::Realm => "for example `realm = \"Staff only\"`",
+            RuleProblem::RealmAlone => "add `password_file = \"staff.htpasswd\"`",
             RuleProblem::Rate { .. } => {
                 "requests per second, minute, hour or day: \"10/s\", \"100/m\", \"1000/h\", \"5000/d\""
-                    .to_owned()
             }
-            _ => return None,
+            RuleProblem::LimitBy { .. } => "for example \"field X-Api-Key\"",
+            RuleProblem::Extension { .. }
+            | RuleProblem::Pattern { .. }
+            | RuleProblem::Unreadable { .. }
+            | RuleProblem::PasswordLine { .. }
+            | RuleProblem::NoUsers { .. } => return None,
         })
     }
 }

@@ -230,8 +230,8 @@ impl fmt::Display for Told<'_> {
 }
 
 impl TlsFault {
-    pub(crate) fn help(&self) -> Option<String> {
-        let help = match self {
+    pub(crate) fn help(&self) -> &'static str {
+        match self {
             TlsFault::NoHttps => {
                 "write `listen = \"https://:443\"`, or `[\"https://:443\", \":80\"]`"
             }
@@ -241,16 +241,7 @@ impl TlsFault {
             TlsFault::Unreadable { denied: true, .. } => {
                 "whoever starts the server must be able to read it: root, or a group of the file's"
             }
-            TlsFault::Pem { problem, .. } => match problem {
-                PemProblem::NotPem => {
-                    "`openssl x509 -inform der -in FILE` and `openssl pkey -inform der -in FILE` make PEM of DER"
-                }
-                PemProblem::KeyInstead | PemProblem::CertificateInstead => {
-                    "`certificate` and `key` may be the wrong way round"
-                }
-                PemProblem::Encrypted => "`openssl pkey -in FILE -out NEW` removes the password",
-                PemProblem::Lacks | PemProblem::Malformed(_) => return None,
-            },
+            TlsFault::Pem { key, problem, .. } => pem_help(key, problem),
             TlsFault::Mismatch { .. } => {
                 "the site's own certificate comes first in its file; and a renewal changes both files"
             }
@@ -270,16 +261,46 @@ impl TlsFault {
             TlsFault::NoSystemAuthorities { .. } => {
                 "install the package `ca-certificates`, or name the authority: `proxy = { to = \"https://…\", ca = \"authority.pem\" }`"
             }
-            TlsFault::NoSecureTarget { .. } => return None,
+            TlsFault::NoSecureTarget { .. } => {
+                "leave it out, or write `https://` for a server that speaks TLS"
+            }
             TlsFault::NoClientCa { .. } => "add `client_ca = \"clients.pem\"`",
-            TlsFault::Unreadable { .. }
-            | TlsFault::NoTls { .. }
-            | TlsFault::NoHsts { .. }
-            | TlsFault::Preload => return None,
+            TlsFault::Unreadable { .. } => {
+                "mend the path: unless it begins with `/`, it begins at this file's folder"
+            }
+            TlsFault::NoTls { .. } => {
+                "`[site.tls]`, `certificate = \"fullchain.pem\"`, `key = \"privkey.pem\"`: a line each"
+            }
+            TlsFault::NoHsts { .. } => "add `hsts = \"30d\"`",
+            TlsFault::Preload => {
+                "write `hsts = \"1y\"` and `hsts_subdomains = true`, or leave it out"
+            }
             TlsFault::NothingRedirected { .. } => {
                 "add one to `listen`, such as \":80\", or leave this out"
             }
-        };
-        Some(help.to_owned())
+        }
+    }
+}
+
+/// The certificate and the key of a site may have been mixed up; of other keys, nothing stands
+/// beside them.
+fn pem_help(key: &KeyPath, problem: &PemProblem) -> &'static str {
+    let name = |wanted: &str| key.segments().iter().any(|segment| segment == wanted);
+    match problem {
+        PemProblem::NotPem => {
+            "`openssl x509 -inform der -in FILE` and `openssl pkey -inform der -in FILE` make PEM of DER"
+        }
+        PemProblem::KeyInstead | PemProblem::CertificateInstead
+            if name("certificate") || name("key") =>
+        {
+            "`certificate` and `key` may be the wrong way round"
+        }
+        PemProblem::Encrypted => "`openssl pkey -in FILE -out NEW` removes the password",
+        PemProblem::Malformed(_) => "it may have been cut or changed: copy it anew",
+        _ if name("client_crl") => {
+            "a revocation list stands behind `-----BEGIN X509 CRL-----`: it is made by the authority"
+        }
+        _ if name("key") => "a key stands behind `-----BEGIN PRIVATE KEY-----`",
+        _ => "a certificate stands behind `-----BEGIN CERTIFICATE-----`",
     }
 }

@@ -130,12 +130,14 @@ fn files_that_will_not_do_are_named_with_the_reason() {
         (
             "none.pem",
             "site.key",
-            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/none.pem` cannot be read: there is no such file\n",
+            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/none.pem` cannot be read: there is no such file\n\
+             = help: mend the path: unless it begins with `/`, it begins at this file's folder\n",
         ),
         (
             "dist",
             "site.key",
-            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/dist` cannot be read: it is not a file\n",
+            "error: project.toml:5:15: `site.0.tls.certificate`: `/srv/shop/dist` cannot be read: it is not a file\n\
+             = help: mend the path: unless it begins with `/`, it begins at this file's folder\n",
         ),
         (
             "text.pem",
@@ -236,17 +238,20 @@ fn what_contradicts_itself_is_refused() {
         (
             "\"https://:443\"",
             "hsts_subdomains = true",
-            "error: project.toml:7:19: `hsts_subdomains` belongs to `hsts`, which is missing\n",
+            "error: project.toml:7:19: `hsts_subdomains` belongs to `hsts`, which is missing\n\
+             = help: add `hsts = \"30d\"`\n",
         ),
         (
             "\"https://:443\"",
             "hsts = \"30d\"\nhsts_subdomains = true\nhsts_preload = true",
-            "error: project.toml:9:16: `hsts_preload` needs `hsts` of a year or more and `hsts_subdomains = true`\n",
+            "error: project.toml:9:16: `hsts_preload` needs `hsts` of a year or more and `hsts_subdomains = true`\n\
+             = help: write `hsts = \"1y\"` and `hsts_subdomains = true`, or leave it out\n",
         ),
         (
             "\"https://:443\"",
             "minimum_version = \"1.1\"",
-            "error: project.toml:7:19: `site.0.tls.minimum_version` must be \"1.2\" or \"1.3\", found `\"1.1\"`\n",
+            "error: project.toml:7:19: `site.0.tls.minimum_version` must be \"1.2\" or \"1.3\", found `\"1.1\"`\n\
+             = help: `minimum_version = \"1.2\"` is the default\n",
         ),
         (
             "\"443 ssl\"",
@@ -315,12 +320,14 @@ fn keys_of_two_kinds_go_with_one_name() {
         (
             "[\"site.pem\", \"none.pem\"]",
             "[\"site.key\", \"rsa.key\"]",
-            "error: project.toml:5:28: `site.0.tls.certificate.1`: `/srv/shop/none.pem` cannot be read: there is no such file\n",
+            "error: project.toml:5:28: `site.0.tls.certificate.1`: `/srv/shop/none.pem` cannot be read: there is no such file\n\
+             = help: mend the path: unless it begins with `/`, it begins at this file's folder\n",
         ),
         (
             "[]",
             "\"site.key\"",
-            "error: project.toml:5:15: `site.0.tls.certificate` must be a string or a list of strings, found `[]`\n",
+            "error: project.toml:5:15: `site.0.tls.certificate` must be a string or a list of strings, found `[]`\n\
+             = help: for example `certificate = \"fullchain.pem\"`\n",
         ),
     ] {
         let tls = format!("certificate = {certificates}\nkey = {keys}");
@@ -343,7 +350,8 @@ fn revocation_lists_are_read_and_belong_to_an_authority() {
         ),
         (
             "client_ca = \"site.pem\"\nclient_crl = \"site.pem\"",
-            "error: project.toml:8:14: `site.0.tls.client_crl`: `/srv/shop/site.pem` is PEM text, but holds something else\n",
+            "error: project.toml:8:14: `site.0.tls.client_crl`: `/srv/shop/site.pem` is PEM text, but holds something else\n\
+             = help: a revocation list stands behind `-----BEGIN X509 CRL-----`: it is made by the authority\n",
         ),
     ] {
         let tls = format!("{PAIR}\n{more}");
@@ -364,24 +372,28 @@ fn what_is_known_of_other_servers_is_checked() {
         ),
         (
             "{ to = \"https://a\", ca = \"none.pem\" }",
-            "error: project.toml:4:42: `site.0.routes.\"/\".proxy.ca`: `/srv/shop/none.pem` cannot be read: there is no such file\n",
+            "error: project.toml:4:42: `site.0.routes.\"/\".proxy.ca`: `/srv/shop/none.pem` cannot be read: there is no such file\n\
+             = help: mend the path: unless it begins with `/`, it begins at this file's folder\n",
         ),
         (
             "{ to = \"https://a\", ca = \"site.key\" }",
             "error: project.toml:4:42: `site.0.routes.\"/\".proxy.ca`: `/srv/shop/site.key` holds a private key and no certificate\n\
-             = help: `certificate` and `key` may be the wrong way round\n",
+             = help: a certificate stands behind `-----BEGIN CERTIFICATE-----`\n",
         ),
         (
             "{ to = \"https://a\", ca = \"site.pem\", server_name = \"a b\" }",
-            "error: project.toml:4:68: `site.0.routes.\"/\".proxy.server_name` must be a host name or an address, such as \"api.example.com\", found `\"a b\"`\n",
+            "error: project.toml:4:68: `site.0.routes.\"/\".proxy.server_name` must be a host name or an address, such as \"api.example.com\", found `\"a b\"`\n\
+             = help: for example `server_name = \"shop.example.com\"`\n",
         ),
         (
             "{ to = \"http://a\", ca = \"site.pem\" }",
-            "error: project.toml:4:41: `ca` has no use: no server of the route has an `https://` URL\n",
+            "error: project.toml:4:41: `ca` has no use: no server of the route has an `https://` URL\n\
+             = help: leave it out, or write `https://` for a server that speaks TLS\n",
         ),
         (
             "{ to = \"http://a\", verify = false }",
-            "error: project.toml:4:45: `verify` has no use: no server of the route has an `https://` URL\n",
+            "error: project.toml:4:45: `verify` has no use: no server of the route has an `https://` URL\n\
+             = help: leave it out, or write `https://` for a server that speaks TLS\n",
         ),
     ] {
         let text = format!("[[site]]\nlisten = 80\n[site.routes]\n\"/\" = {{ proxy = {proxy} }}\n");

@@ -23,8 +23,8 @@ impl Check<'_, '_> {
         };
         match entry.value {
             Value::Bool(_, false) => Some(self.reader.accept(&entry, "false".to_owned(), None)),
-            Value::String(..) => {
-                let origins = self.origins(vec![(self.reader.text_of(&entry)?, entry.clone())])?;
+            Value::String(..) | Value::Array(..) => {
+                let origins = self.origins_alone(table, &entry)?;
                 let printed = print_list(&origins);
                 let cors = with_defaults(origins);
                 Some(self.reader.accept(&entry, printed, Some(cors)))
@@ -39,6 +39,25 @@ impl Check<'_, '_> {
             }
             _ => self.reader.refuse(table, "cors", &entry),
         }
+    }
+
+    /// The short form: an origin, or several.
+    fn origins_alone(&mut self, table: &Table<'_>, entry: &Entry<'_>) -> Option<Vec<String>> {
+        let elements = match entry.value {
+            Value::Array(..) => self.reader.elements(entry),
+            _ => vec![entry.clone()],
+        };
+        if elements.is_empty() {
+            return self.rule_fault(entry, RuleProblem::NoOrigins);
+        }
+        let mut texts = Vec::new();
+        for element in elements {
+            match self.reader.text_of(&element) {
+                Some(text) => texts.push((text, element)),
+                None => return self.reader.refuse(table, "cors", &element),
+            }
+        }
+        self.origins(texts)
     }
 
     fn cors_table(&mut self, table: &Table<'_>, whole: &Entry<'_>) -> Option<Cors> {
