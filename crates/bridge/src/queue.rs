@@ -2,17 +2,20 @@
 //!
 //! Threads that share a GIL do not go faster for being more: handing the GIL over costs more
 //! than a small request. So one thread serves as long as it gets on, taking call after call
-//! without letting go of the GIL, and another joins only when those at work are blocked:
+//! without letting go of the GIL, and another joins only when those at work are blocked. What
+//! tells is their load: how much of its time each runs, in sum. One runs all the time, or ten run a
+//! tenth of it each: either way there is a GIL's worth of work in progress.
 //!
 //! 1. Calls come in bursts: whoever pushes says, by [`Queue::rouse`], when the burst is over.
 //!    Waking a thread for each call would have it sleep again before the next.
 //! 2. If no thread is at work then, one is woken. If some are, that arms the *sentry*: an idle
-//!    thread that looks, at once and then every [`SENTRY_TICK`], whether any of them runs for most
-//!    of its time, as far as the kernel sees. If none does (all wait for a database, a socket, a
-//!    lock), the sentry joins them. It also joins when no call was taken for [`STALL`]: one that
-//!    computes for a minute must not hold up the others for as long.
-//! 3. A thread finding the queue empty goes idle; so does one that joined when, having served
-//!    [`STINT`], it sees another running. If calls still wait it becomes the sentry.
+//!    thread that looks, at once and then every [`SENTRY_TICK`], at their load. If it is below
+//!    [`BLOCKED`] (they wait for a database, a socket, a lock), the sentry joins them. It also joins
+//!    when no call was taken for [`STALL`]: one that computes for a minute must not hold up the
+//!    others for as long.
+//! 3. A thread finding the queue empty goes idle; so does one that is not alone when, having served
+//!    [`STINT`], it sees a load of [`FULL`]: they wait for the GIL. If calls still wait it becomes the
+//!    sentry, and joins again if it was wrong.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,10 +34,14 @@ const SENTRY_TICK: Duration = Duration::from_millis(2);
 /// burst would cost more than its ticks.
 const SENTRY_STAYS: Duration = Duration::from_millis(20);
 /// How long calls wait for a thread that computes: a few of the 5 ms after which Python's threads
-/// take turns anyway.
+/// take turns anyway. (One that waits for a processor does not compute: two would wait for it.)
 const STALL: Duration = Duration::from_millis(20);
 /// How long a thread serves before it considers going idle again.
 const STINT: Duration = Duration::from_millis(50);
+/// A load below which another thread joins.
+const BLOCKED: f64 = 0.85;
+/// A load from which on one thread less would do.
+const FULL: f64 = 0.95;
 
 /// Locks, also after a panic elsewhere: every critical section here leaves a sound state.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,6 +84,8 @@ struct Member {
     worked: Duration,
     /// At the last look: how long it had been at work, and how much of that running.
     seen: (Duration, Duration),
+    /// What part of its time it ran before that.
+    load: f64,
 }
 
 /// A thread's place in the queue's list.
@@ -185,6 +194,7 @@ impl<T> Queue<T> {
             stint_since: now,
             worked: Duration::ZERO,
             seen: (Duration::ZERO, Duration::ZERO),
+            load: 0.0,
         });
         let place = state.members.len() - 1;
         state.idle.push(place);
@@ -212,8 +222,9 @@ impl<T> Queue<T> {
                         seen_waiting = Instant::now();
                         // Where nobody is at work, a burst is coming in, and whoever pushes will
                         // wake a thread at its end.
-                        let blocked = state.at_work > 0 && !state.anyone_runs(me);
-                        if blocked || stalled.for_long(state.taken) {
+                        let blocked =
+                            state.at_work > 0 && state.load() < BLOCKED && !state.anyone_runs();
+                        if blocked || stalled.for_long(state.taken, || state.computed()) {
                             state.employ(me);
                             return Duty::Serve;
                         }
@@ -245,7 +256,7 @@ impl<T> Queue<T> {
             && state.members[me].stint_since.elapsed() > STINT
             && {
                 state.members[me].stint_since = Instant::now();
-                state.anyone_runs(me)
+                state.load() >= FULL
             };
         if !retires && let Some(call) = state.waiting.pop_front() {
             self.tell_length(&state);
@@ -257,6 +268,13 @@ impl<T> Queue<T> {
         member.worked += member.since.elapsed();
         state.at_work -= 1;
         state.idle.push(me);
+        if retires {
+            // What was seen of the others is how they fared with one more.
+            state
+                .members
+                .iter_mut()
+                .for_each(|member| member.load = 1.0);
+        }
         if !state.waiting.is_empty() && state.sentry.is_none() {
             state.sentry = Some(me);
         }
@@ -273,16 +291,18 @@ impl<T> Queue<T> {
     }
 }
 
-/// Since when the same number of calls has been taken.
+/// Since when the same number of calls has been taken, and how much had been computed then.
 #[derive(Default)]
-struct Stalled(Option<(u64, Instant)>);
+struct Stalled(Option<(u64, Instant, Duration)>);
 
 impl Stalled {
-    fn for_long(&mut self, taken: u64) -> bool {
+    fn for_long(&mut self, taken: u64, computed: impl Fn() -> Duration) -> bool {
         match self.0 {
-            Some((known, since)) if known == taken => since.elapsed() > STALL,
+            Some((known, since, before)) if known == taken => {
+                since.elapsed() > STALL && computed().saturating_sub(before) > STALL / 2
+            }
             _ => {
-                self.0 = Some((taken, Instant::now()));
+                self.0 = Some((taken, Instant::now(), computed()));
                 false
             }
         }
@@ -290,21 +310,21 @@ impl Stalled {
 }
 
 impl Member {
-    /// Whether it has run, or waited for a processor, for most of the time since the last look that
-    /// it was at work. What it does at this moment tells less: it waits for a lock now and then
-    /// however busy it is.
-    fn runs(&mut self) -> bool {
-        /// In less, what it does at this moment tells more.
+    /// What part of its time at work since the last look it has run, or waited for a processor. What
+    /// it does at this moment tells less: it waits for a lock now and then however busy it is.
+    fn load(&mut self) -> f64 {
+        /// In less, there is too little to see.
         const TELLING: Duration = Duration::from_micros(500);
         let worked = self.worked + self.since.elapsed();
         let since_look = worked.saturating_sub(self.seen.0);
-        let running_time = (since_look >= TELLING).then(|| self.kernel.running_time());
-        let Some(Some(running_time)) = running_time else {
-            return self.kernel.is_running();
-        };
-        let ran = running_time.saturating_sub(self.seen.1);
-        self.seen = (worked, running_time);
-        ran * 2 >= since_look
+        if since_look >= TELLING
+            && let Some((computed, waited)) = self.kernel.times()
+        {
+            let ran = (computed + waited).saturating_sub(self.seen.1);
+            self.seen = (worked, computed + waited);
+            self.load = ran.as_secs_f64() / since_look.as_secs_f64();
+        }
+        self.load
     }
 }
 
@@ -334,11 +354,24 @@ impl<T> State<T> {
         }
     }
 
-    /// Whether any other thread at work runs, as far as the kernel sees.
-    fn anyone_runs(&mut self, me: usize) -> bool {
-        let members = self.members.iter_mut().enumerate();
-        let others = members.filter(|(place, member)| *place != me && member.at_work);
+    /// How much of its time each thread at work runs, as far as the kernel sees, in sum.
+    fn load(&mut self) -> f64 {
+        let at_work = self.members.iter_mut().filter(|member| member.at_work);
         // All are looked at, so that each look is at the time since the one before.
-        others.fold(false, |runs, (_, member)| member.runs() || runs)
+        at_work.map(Member::load).sum()
+    }
+
+    /// Whether any thread at work runs at this moment, or waits for a processor; if that is all it has
+    /// done for a while, its load does not show it yet.
+    fn anyone_runs(&self) -> bool {
+        let mut at_work = self.members.iter().filter(|member| member.at_work);
+        at_work.any(|member| member.kernel.is_running())
+    }
+
+    /// Processor time of those at work.
+    fn computed(&self) -> Duration {
+        let at_work = self.members.iter().filter(|member| member.at_work);
+        let times = at_work.filter_map(|member| member.kernel.times());
+        times.map(|(computed, _)| computed).sum()
     }
 }

@@ -10,8 +10,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// What a thread does, as the kernel shows it in `/proc`.
+/// What a thread does, as the kernel shows it.
 pub(crate) struct ThreadState {
+    id: ThreadId,
     stat: Option<File>,
     schedstat: Option<File>,
 }
@@ -21,20 +22,28 @@ impl ThreadState {
     pub(crate) fn of_this_thread() -> Self {
         let open = |name: &str| File::open(format!("/proc/thread-self/{name}")).ok();
         ThreadState {
+            id: ThreadId::of_this_thread(),
             stat: open("stat"),
             schedstat: open("schedstat"),
         }
     }
 
-    /// How long it has run or waited for a processor so far; none where the kernel does not say.
-    pub(crate) fn running_time(&self) -> Option<Duration> {
+    /// How long it has computed so far, and waited for a processor, as far as the kernel says; none
+    /// for a thread that has ended.
+    ///
+    /// (What `schedstat` says of the first is as old as the last tick of the kernel's clock, which
+    /// is 4 ms.)
+    pub(crate) fn times(&self) -> Option<(Duration, Duration)> {
+        Some((self.id.cpu_time()?, self.waited().unwrap_or_default()))
+    }
+
+    fn waited(&self) -> Option<Duration> {
         let mut text = [0; 64];
         let len = self.schedstat.as_ref()?.read_at(&mut text, 0).ok()?;
-        let text = std::str::from_utf8(&text[..len]).ok()?;
         // `ran waited slices`, the times in nanoseconds.
-        let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
-        let (ran, waited) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-        Some(Duration::from_nanos(ran + waited))
+        let text = std::str::from_utf8(&text[..len]).ok()?;
+        let waited = text.split_ascii_whitespace().nth(1)?;
+        Some(Duration::from_nanos(waited.parse().ok()?))
     }
 
     /// Running or waiting for a processor, not for anything else. Without `/proc` every thread
