@@ -1,15 +1,13 @@
 //! The sentence of every [`Fault`]: what was wrong and what was found. Lower case, no full stop.
 
-use std::borrow::Cow;
+mod address;
+mod route;
+
 use std::fmt::{self, Formatter};
 
-use crate::fault::{
-    AddressProblem, Advice, Fault, HostProblem, LogProblem, ModuleProblem, PathProblem,
-    TemplateProblem, UrlProblem,
-};
+use crate::fault::{Advice, Fault, LogProblem, ModuleProblem};
 use crate::key_path::{KeyPath, printable};
 use crate::log_format::FormatProblem;
-use crate::network::NetworkProblem;
 
 /// Writes the sentence.
 pub(crate) fn write(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
@@ -114,7 +112,7 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             key,
             found,
             problem,
-        } => network(f, key, found, *problem),
+        } => address::network(f, key, found, *problem),
         Fault::TrustsAll { network } => {
             write!(
                 f,
@@ -167,7 +165,7 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
 /// Faults of a site.
 fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
     match fault {
-        Fault::Address { found, problem } => address(f, found, *problem),
+        Fault::Address { found, problem } => address::address(f, found, *problem),
         Fault::AddressTwice { address } => write!(f, "`{address}` is listed twice"),
         Fault::AddressClash { address, other } => {
             write!(
@@ -175,7 +173,7 @@ fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
                 "`{address}` cannot be listened on beside `{other}`: it is part of it"
             )
         }
-        Fault::HostName { found, problem } => host(f, found, *problem),
+        Fault::HostName { found, problem } => address::host(f, found, *problem),
         Fault::HostNameTwice { name } => write!(f, "`{name}` is listed twice"),
         Fault::SameName {
             name,
@@ -241,7 +239,7 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
     match fault {
         Fault::Rule { key, problem } => write!(f, "`{key}` {problem}"),
         Fault::RoutePath { found, problem } => {
-            write!(f, "route `{}` {}", printable(found), path(problem))
+            write!(f, "route `{}` {}", printable(found), route::path(problem))
         }
         Fault::SameRoute { route, other } => {
             write!(
@@ -261,7 +259,7 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             )
         }
         Fault::ProxyUrl { found, problem } => {
-            write!(f, "`{}` {}", printable(found), url(*problem))
+            write!(f, "`{}` {}", printable(found), route::url(*problem))
         }
         Fault::Balance { found } => write!(
             f,
@@ -283,7 +281,7 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
             key,
             found,
             problem,
-        } => template(f, key, found, problem),
+        } => route::template(f, key, found, problem),
         Fault::NoRedirect { status } => {
             write!(
                 f,
@@ -308,7 +306,12 @@ fn route(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         }
         Fault::ExactWithFallback => f.write_str("`fallback` means nothing for one exact path"),
         Fault::Fallback { found, problem } => {
-            write!(f, "`fallback` `{}` {}", printable(found), path(problem))
+            write!(
+                f,
+                "`fallback` `{}` {}",
+                printable(found),
+                route::path(problem)
+            )
         }
         Fault::LooksLikeRoot { route, inner } => {
             write!(
@@ -406,138 +409,6 @@ fn module(f: &mut Formatter<'_>, key: &str, found: &str, problem: ModuleProblem)
     }
 }
 
-fn address(f: &mut Formatter<'_>, found: &str, problem: AddressProblem) -> fmt::Result {
-    let found = printable(found);
-    match problem {
-        AddressProblem::NoPort => write!(f, "address `{found}` has no port"),
-        AddressProblem::Name => write!(f, "`listen` needs an address, found the name `{found}`"),
-        AddressProblem::Unix => write!(f, "`listen` needs an address, found the path `{found}`"),
-        AddressProblem::UnixPath => write!(
-            f,
-            "`listen`: a unix socket is a path of at most 107 bytes, found `{found}`"
-        ),
-        AddressProblem::Uwsgi => write!(f, "`listen`: `{found}` is no `uwsgi://` address"),
-        AddressProblem::Range => write!(f, "`listen` takes no range of ports, found `{found}`"),
-        AddressProblem::Parameters | AddressProblem::Ssl => {
-            write!(f, "`listen` takes an address alone, found `{found}`")
-        }
-        AddressProblem::Star | AddressProblem::Form => {
-            write!(
-                f,
-                "`listen` must be a port from 0 to 65535 or an address with one, found `{found}`"
-            )
-        }
-    }
-}
-
-fn network(
-    f: &mut Formatter<'_>,
-    key: &KeyPath,
-    found: &str,
-    problem: NetworkProblem,
-) -> fmt::Result {
-    let found = printable(found);
-    match problem {
-        NetworkProblem::Name => write!(f, "`{key}` are addresses, found the name `{found}`"),
-        NetworkProblem::Port => write!(f, "`{key}` are addresses without port, found `{found}`"),
-        NetworkProblem::Prefix(longest) => {
-            write!(f, "`{found}`: the prefix must be from 0 to {longest}")
-        }
-        NetworkProblem::Bits(_) => {
-            write!(
-                f,
-                "`{found}` is not a network: it has bits behind its prefix"
-            )
-        }
-        NetworkProblem::Form => write!(f, "`{key}` must be addresses or networks, found `{found}`"),
-    }
-}
-
-fn host(f: &mut Formatter<'_>, found: &str, problem: HostProblem) -> fmt::Result {
-    let found = printable(found);
-    match problem {
-        HostProblem::Any => write!(f, "`{found}` is not a host name"),
-        HostProblem::Wildcard => write!(
-            f,
-            "`{found}`: a `*` stands for whole parts of a name, at its beginning or its end"
-        ),
-        HostProblem::Regex => write!(
-            f,
-            "`server_name` takes no regular expressions, found `{found}`"
-        ),
-        HostProblem::Port => write!(f, "`server_name` is a name without port, found `{found}`"),
-        HostProblem::Url => write!(f, "`server_name` is a name, found the URL `{found}`"),
-        HostProblem::NotAscii | HostProblem::Form => write!(f, "`{found}` is not a host name"),
-    }
-}
-
-fn template(
-    f: &mut Formatter<'_>,
-    key: &str,
-    found: &str,
-    problem: &TemplateProblem,
-) -> fmt::Result {
-    write!(f, "`{key}` `{}` ", printable(found))?;
-    match problem {
-        TemplateProblem::Start => f.write_str("must begin with `/` or be a whole URL, `https://…`"),
-        TemplateProblem::TwoSlashes => {
-            f.write_str("begins with `//`: browsers take what follows for a host")
-        }
-        TemplateProblem::Unknown(name) => {
-            write!(
-                f,
-                "has a variable that does not exist, `${}`",
-                printable(name)
-            )
-        }
-        TemplateProblem::NoGroup(number, 0) => {
-            write!(
-                f,
-                "has `${number}`, but the route's expression has no groups"
-            )
-        }
-        TemplateProblem::NoGroup(number, groups) => {
-            write!(
-                f,
-                "has `${number}`, but the route's expression has only {groups}"
-            )
-        }
-        TemplateProblem::NoExpression(name) => {
-            write!(
-                f,
-                "has `${}`, but the route is no expression",
-                printable(name)
-            )
-        }
-        TemplateProblem::Unclosed => f.write_str("has a `${` without its `}`"),
-        TemplateProblem::Host => f.write_str(
-            "lets the visitor choose the host: a `/` or `$request_uri` must follow its name",
-        ),
-        TemplateProblem::Character => {
-            f.write_str("has a space, a control character or a backslash")
-        }
-        TemplateProblem::NotInside => f.write_str("must be a path of this site"),
-    }
-}
-
-fn path(problem: &PathProblem) -> Cow<'static, str> {
-    let text = match problem {
-        PathProblem::NoSlash => "must begin with `/`",
-        PathProblem::Dots => "has a `.` or `..` segment, which no request has after normalisation",
-        PathProblem::DoubleSlash => "has an empty segment, `//`",
-        PathProblem::Query => "has a `?` or `#`: a path has neither query nor fragment",
-        PathProblem::Encoded => "has a `%`: paths are compared decoded",
-        PathProblem::Character => "has a control character or a backslash",
-        PathProblem::Modifier => "begins with the `@` of nginx's named locations",
-        PathProblem::NoExpression => "has no expression after its `~`",
-        PathProblem::Expression(reason) => {
-            return format!("is no regular expression: {reason}").into();
-        }
-        PathProblem::Folder => "names a folder, not a file",
-    };
-    text.into()
-}
-
 /// The TOML parser's message in one line, as ours are.
 fn one_line(message: &str) -> String {
     message
@@ -546,24 +417,6 @@ fn one_line(message: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-fn url(problem: UrlProblem) -> &'static str {
-    match problem {
-        UrlProblem::Scheme => {
-            "is no server's URL: it begins with `http://`, `https://`, `h2c://`, `uwsgi://` or `unix:/`"
-        }
-        UrlProblem::Tls => {
-            "asks for HTTP/2 over TLS: write `https://`, which speaks it where the server can"
-        }
-        UrlProblem::Host => "names no host",
-        UrlProblem::Port => "has a port that is no number from 1 to 65535",
-        UrlProblem::NoPort => "has no port",
-        UrlProblem::Path => "has a path that is not in normal form",
-        UrlProblem::Query => "has a query or a fragment, which a server's URL cannot",
-        UrlProblem::User => "has a user name, which a server's URL cannot",
-        UrlProblem::UnixPath => "must name the socket by its absolute path: `unix:/run/app.sock`",
-    }
 }
 
 fn log_target(
