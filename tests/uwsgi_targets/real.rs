@@ -1,7 +1,7 @@
 //! A real uWSGI with a bare application.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -125,7 +125,7 @@ fn its_application_is_asked_as_by_nginx() {
         let told = json(
             &mut client,
             "GET /a%20b/caf%C3%A9?q=%20 HTTP/1.1\r\nHost: site.test:8000\r\nX-Real-IP: 6.6.6.6\r\nProxy: evil\r\n\
-             X_Own: evil\r\nX-Own: 1\r\nConnection: X-Hop\r\nX-Hop: evil\r\n\r\n",
+             X_Own: evil\r\nRemote_Port: evil\r\nX-Own: 1\r\nConnection: X-Hop\r\nX-Hop: evil\r\n\r\n",
         );
         for (name, value) in [
             ("REQUEST_METHOD", "GET"),
@@ -143,6 +143,15 @@ fn its_application_is_asked_as_by_nginx() {
         ] {
             assert_eq!(told[name], value, "{name}");
         }
+        let mut stream = TcpStream::connect(site.address()).unwrap();
+        let port = stream.local_addr().unwrap().port();
+        stream
+            .write_all(b"GET /port HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let remote_port = format!("\"REMOTE_PORT\": \"{port}\"");
+        assert!(answer.contains(&remote_port), "{answer}");
         let text = told.to_string();
         assert!(
             !text.contains("evil") && !text.contains("6.6.6.6"),

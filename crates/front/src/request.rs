@@ -171,6 +171,7 @@ pub(crate) fn for_others<'a>(
         below,
         peer: origin.peer.ip(),
         client: client.address.ip(),
+        client_port: client.address.port(),
         is_https: client.is_https,
         id,
     }

@@ -8,6 +8,7 @@ use crate::keys::{SITE, Section, TLS, TOP};
 static EXAMPLES: &[(&str, &str)] = &[
     ("admin", "\"127.0.0.1:9100\""),
     ("allow", "[\"10.0.0.0/8\"]"),
+    ("backup", "\"http://127.0.0.1:3001\""),
     ("before_start", "[\"python manage.py migrate --noinput\"]"),
     ("body_limit", "\"20MB\""),
     ("burst", "20"),

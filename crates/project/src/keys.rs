@@ -480,6 +480,7 @@ pub(crate) static PROXY: Section = Section {
             connection broke before an answer. Workers count and choose each for itself.",
     keys: &[
         key("to", Kind::Targets, Default::Required, "The servers: `\"http://host:port\"`, `\"https://host:port\"` (HTTP/2 if the server speaks it), `\"h2c://host:port\"` (HTTP/2 without TLS), `\"unix:/path\"`, or by the uwsgi protocol `\"uwsgi://host:port\"` and `\"uwsgi://unix:/path\"`; one, a list, or a table of URLs and weights (`{ \"http://a:1\" = 3, \"http://b:1\" = 1 }`). A path in the URL stands in the place of the route's path, as in nginx; without one the request's path is passed on as it is."),
+        key("backup", Kind::Targets, Default::Said("none"), "Servers, written as in `to`, that are asked only while none of those can be: each of them is left out, or has failed with the request at hand."),
         key("balance", Kind::Text, Default::Toml("\"round_robin\""), "Which server gets a request: `\"round_robin\"`; `\"least_requests\"`, the better of two taken at random; `\"address\"`, the same for the same client; or `\"field:Name\"`, the same for the same value of a header field.")
             .nginx(&["least_conn", "ip_hash", "hash", "random"]),
         key("host", Kind::Choice(&["client", "server"]), Default::Toml("\"client\""), "Which Host field servers see: the client's, or their own. (nginx's default is their own, and applications then build wrong links.)"),

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::log_format::LineFormat;
 use crate::network::Network;
 
 mod answer;
+mod log;
 mod path_pattern;
-
-pub use answer::{Piece, Redirect, Respond, Template};
-pub use path_pattern::PathPattern;
+mod proxy;
 mod tls;
 mod uwsgi;
 
+pub use answer::{Piece, Redirect, Respond, Template};
+pub use log::{AccessLog, Log, LogFormat, LogLevel, LogTarget, Rotation, Syslog};
+pub use path_pattern::PathPattern;
+pub use proxy::{Balance, Proxy, ProxyTarget, ProxyTls, TargetAddress, TargetProtocol, Trust};
 pub use tls::{ClientCertificates, Clients, Hsts, HttpsRedirect, Tls, TlsVersion};
 pub use uwsgi::Uwsgi;
 
@@ -121,97 +123,6 @@ pub enum Forwarded {
     Forwarded,
 }
 
-/// Where the log goes, and in which form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Log {
-    /// `log`: default [`LogTarget::Stderr`].
-    pub target: LogTarget,
-    /// `log_level`: default `info`.
-    pub level: LogLevel,
-    /// `log_format`: default [`LogFormat::Text`].
-    pub format: LogFormat,
-    /// When files are begun anew.
-    pub rotation: Rotation,
-    /// What syslog is told.
-    pub syslog: Syslog,
-}
-
-impl Default for Log {
-    fn default() -> Log {
-        Log {
-            target: LogTarget::Stderr,
-            level: LogLevel::Info,
-            format: LogFormat::Text,
-            rotation: Rotation {
-                max_size_bytes: None,
-                max_age: None,
-                keep: 5,
-            },
-            syslog: Syslog {
-                facility: 3,
-                tag: "appliance".to_owned(),
-            },
-        }
-    }
-}
-
-/// A place that lines can be written to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum LogTarget {
-    /// `"stderr"`: standard error; under systemd the journal.
-    Stderr,
-    /// `"stdout"`.
-    Stdout,
-    /// A path: absolute.
-    File(PathBuf),
-    /// `"syslog"`, `"syslog:/path"`: a datagram socket, as syslog(3) writes to.
-    SyslogSocket(PathBuf),
-    /// `"syslog://host:port"`: RFC 5424 over UDP.
-    SyslogUdp(String),
-}
-
-impl std::fmt::Display for LogTarget {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            LogTarget::Stderr => f.write_str("stderr"),
-            LogTarget::Stdout => f.write_str("stdout"),
-            LogTarget::File(path) => path.display().fmt(f),
-            LogTarget::SyslogSocket(path) => write!(f, "syslog:{}", path.display()),
-            LogTarget::SyslogUdp(address) => write!(f, "syslog://{address}"),
-        }
-    }
-}
-
-/// `server.log_format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Time, level, process, message, fields (default).
-    Text,
-    /// An object a line.
-    Json,
-}
-
-/// When log files are begun anew, and what is kept of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rotation {
-    /// `log_max_size`: bytes, 64 KB to 1 TB. Default: no bound.
-    pub max_size_bytes: Option<u64>,
-    /// `log_max_age`: 1 min to 365 d. Default: no bound.
-    pub max_age: Option<Duration>,
-    /// `log_keep`: 1 to 10000. Default 5.
-    pub keep: usize,
-}
-
-/// What every line says to syslog.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Syslog {
-    /// `log_facility`: its code. Default 3, `daemon`.
-    pub facility: u8,
-    /// `log_tag`: default `appliance`.
-    pub tag: String,
-}
-
 /// `site.http2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Http2 {
@@ -230,32 +141,6 @@ impl Http2 {
             Http2::Off => "off",
             Http2::Tls => "tls",
             Http2::Always => "always",
-        }
-    }
-}
-
-/// `server.log_level`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Failures only.
-    Error,
-    /// What an operator can act on.
-    Warn,
-    /// Life-cycle events as well (default).
-    Info,
-    /// For finding faults in appliance itself.
-    Debug,
-}
-
-impl LogLevel {
-    /// The level's name in project.toml and in tracing's filters.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
         }
     }
 }
@@ -434,19 +319,6 @@ pub struct Site {
     /// `routes`, in the order of the file; at least one. Never a prefix both with and without
     /// its final slash.
     pub routes: Vec<Route>,
-}
-
-/// A line for each request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessLog {
-    /// `access_log`.
-    pub target: LogTarget,
-    /// `access_log_format`: default `combined`.
-    pub format: LineFormat,
-    /// `access_log_errors`: only answers from 400 on. Default false.
-    pub errors_only: bool,
-    /// `access_log_sample`: of other answers one of so many, 1 to 1000000. Default 1.
-    pub sample: u32,
 }
 
 impl Project {
@@ -665,114 +537,6 @@ pub enum Target {
     Respond(Respond),
     /// `{ proxy = … }`: other servers.
     Proxy(Proxy),
-}
-
-/// Other servers that answer a route, and how one is chosen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Proxy {
-    /// `proxy`: at least one.
-    pub targets: Vec<ProxyTarget>,
-    /// `balance`. Default [`Balance::RoundRobin`].
-    pub balance: Balance,
-    /// `host`: whether targets see the client's Host field (default) or their own name.
-    pub keeps_host: bool,
-    /// `connect_timeout`: until a target takes a connection. Default 5 s; 10 ms to 10 min. After
-    /// it another is tried.
-    pub connect_timeout: Duration,
-    /// `response_timeout`: until a target's head comes, and between two parts of its body. Default 60 s; 1 s to
-    /// 24 h. After it: 504, or a cut response.
-    pub response_timeout: Duration,
-    /// `max_failures`: failures in a row after which a target is left out. Default 3; 1 to 1000.
-    pub max_failures: u32,
-    /// `fail_timeout`: for how long it is left out. Default 10 s; 100 ms to 1 h.
-    pub fail_timeout: Duration,
-    /// `health_check`: a path that well targets answer with 2xx or 3xx. Default: none is asked.
-    pub health_check: Option<String>,
-    /// `health_interval`: between two checks of a target. Default 5 s; 100 ms to 1 h.
-    pub health_interval: Duration,
-    /// `idle_connections`: kept open to each target, per worker. Default 32; 0 to 65536.
-    pub idle_connections: usize,
-    /// `ca`, `verify` and `server_name`.
-    pub tls: ProxyTls,
-    /// `hand_off`: whether targets may hand over to a file of this site.
-    pub hands_off: bool,
-}
-
-/// How targets of `https://` are known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProxyTls {
-    /// `verify` (default) and `ca`: whose certificates are believed. None: anybody's.
-    pub trusts: Option<Trust>,
-    /// `server_name`: what targets are asked for, and the name that their certificates have to be
-    /// good for. Default: the host of each target.
-    pub server_name: Option<String>,
-}
-
-/// Who vouches for other servers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Trust {
-    /// The authorities in the store of the machine.
-    System,
-    /// Those of `ca`: their certificates in PEM.
-    Authorities(String),
-}
-
-/// A server that requests are passed to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProxyTarget {
-    /// Where it listens.
-    pub address: TargetAddress,
-    /// What is spoken there.
-    pub protocol: TargetProtocol,
-    /// Stands in the place of the route's path; none: the request's path is passed on as it is.
-    pub path: Option<String>,
-    /// Its share of the requests, 1 to 1000, against those of the others.
-    pub weight: u32,
-}
-
-/// What is spoken with a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TargetProtocol {
-    /// `http://` and `unix:`: HTTP/1.1.
-    Http,
-    /// `h2c://`: HTTP/2 without TLS.
-    H2c,
-    /// `https://`: HTTP/2 if the target can, or else HTTP/1.1.
-    Https,
-    /// `uwsgi://`: the uwsgi protocol.
-    Uwsgi,
-}
-
-/// Where a target listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TargetAddress {
-    /// A host name or address, and a port. Names are looked up for each connection.
-    Tcp(String, u16),
-    /// A socket's absolute path.
-    Unix(PathBuf),
-}
-
-impl std::fmt::Display for TargetAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            TargetAddress::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            TargetAddress::Tcp(host, port) => write!(f, "{host}:{port}"),
-            TargetAddress::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// `balance` of a proxy route.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Balance {
-    /// In turn, by weight.
-    RoundRobin,
-    /// The better of two taken at random: the one with fewer requests under way.
-    LeastRequests,
-    /// The same client address, the same target.
-    Address,
-    /// The same value of this field, the same target.
-    Field(String),
 }
 
 /// A folder of static files. The route's prefix is cut off (nginx's `alias`, not its `root`).

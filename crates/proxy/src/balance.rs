@@ -146,6 +146,7 @@ mod tests {
                 protocol: TargetProtocol::Http,
                 path: None,
                 weight: *weight,
+                backup: false,
             };
             Arc::new(Target::new(&written, &proxy, None))
         };

@@ -73,12 +73,7 @@ impl Proxy {
         let key = self.key(asked);
         let mut stale = false;
         loop {
-            let untried = |at: usize| !tried[at];
-            let well = |at: usize| untried(at) && self.targets[at].health.is_well();
-            let choose =
-                |may: &dyn Fn(usize) -> bool| self.balance.choose(&self.targets, &key, may);
-            // With none well, those which are not may have recovered: better asked than refused.
-            let Some(at) = choose(&well).or_else(|| choose(&untried)) else {
+            let Some(at) = self.choose(&tried, &key) else {
                 return Err(Failure::BadGateway);
             };
             let target = &self.targets[at];
@@ -113,6 +108,23 @@ impl Proxy {
                 }
             }
         }
+    }
+
+    /// A target that is well and has not been tried: one for emergencies only where no other is.
+    /// With none well, those which are not may have recovered: better asked than refused.
+    fn choose(&self, tried: &[bool], key: &[u8]) -> Option<usize> {
+        let among = |backup: bool, is_well: bool| {
+            self.balance.choose(&self.targets, key, |at| {
+                let target = &self.targets[at];
+                !tried[at]
+                    && target.written.backup == backup
+                    && (!is_well || target.health.is_well())
+            })
+        };
+        among(false, true)
+            .or_else(|| among(true, true))
+            .or_else(|| among(false, false))
+            .or_else(|| among(true, false))
     }
 
     async fn attempt(

@@ -7,11 +7,12 @@
 use std::net::IpAddr;
 
 use appliance_message::{Head, Name, list};
-use appliance_project::model::ProxyTarget;
+use appliance_project::model::{ProxyTarget, TargetProtocol};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Uri, Version};
 
 use crate::upload::Upload;
+use crate::uwsgi;
 
 /// What is known of a request.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct Asked<'a> {
     pub peer: IpAddr,
     /// Who that is, or whom a trusted proxy names.
     pub client: IpAddr,
+    /// Its port; 0 if nobody knows it.
+    pub client_port: u16,
     /// The client, or the first proxy before it, was reached by TLS.
     pub is_https: bool,
     /// What the request is called.
@@ -47,6 +50,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REMOTE_PORT: HeaderName = HeaderName::from_static(uwsgi::REMOTE_PORT);
 
 /// Where a request goes, and as what.
 #[derive(Debug, Clone, Copy)]
@@ -142,6 +146,13 @@ impl Asked<'_> {
         let host = asked_host.clone().filter(|_| to.keeps_host).unwrap_or(own);
         fields.insert(header::HOST, host);
         self.say_who(&mut fields, asked_host)?;
+        if to.written.protocol == TargetProtocol::Uwsgi {
+            // Whatever the client has sent under that name.
+            fields.remove(REMOTE_PORT);
+            if self.client_port != 0 {
+                fields.insert(REMOTE_PORT, self.client_port.into());
+            }
+        }
         if let Some(protocol) = self.upgrade().filter(|_| to.can_switch) {
             fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             let protocol = HeaderValue::from_bytes(protocol).map_err(|_| Unfit)?;
@@ -194,7 +205,7 @@ fn spelled(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use appliance_message::{Limits, parse};
-    use appliance_project::model::{TargetAddress, TargetProtocol};
+    use appliance_project::model::TargetAddress;
 
     use super::*;
 
@@ -214,6 +225,7 @@ mod tests {
             below,
             peer: "10.0.0.9".parse().unwrap(),
             client: "192.0.2.1".parse().unwrap(),
+            client_port: 4711,
             is_https: true,
             id: "1",
         };
@@ -222,6 +234,7 @@ mod tests {
             protocol: TargetProtocol::Http,
             path: path.map(str::to_owned),
             weight: 1,
+            backup: false,
         };
         let to = Destination {
             written: &written,

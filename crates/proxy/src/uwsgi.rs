@@ -24,6 +24,10 @@ const LIMITS: Limits = Limits {
 /// The longest head of an answer without a status line.
 const ANSWER_HEAD_BYTES: usize = 64 << 10;
 
+/// The client's port, for such targets alone. No field of a packet has an underscore in its name: it
+/// becomes a variable and no field.
+pub(crate) const REMOTE_PORT: &str = "remote_port";
+
 /// A connection to such a target.
 #[derive(Debug)]
 pub(crate) struct Translated<S> {
@@ -68,8 +72,12 @@ impl<S> Translated<S> {
             b"unknown" => b"",
             client => client,
         };
-        let is_https = field(b"x-forwarded-proto") == b"https";
-        let packet = write(&request, Circumstances { client, is_https });
+        let of = Circumstances {
+            client,
+            client_port: field(REMOTE_PORT.as_bytes()),
+            is_https: field(b"x-forwarded-proto") == b"https",
+        };
+        let packet = write(&request, of);
         self.packet
             .extend_from_slice(&packet.map_err(io::Error::other)?);
         self.packet.extend_from_slice(&head.split_off(len));
@@ -261,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_becomes_a_packet_however_it_is_written() {
-        let request = b"POST /a?b HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nx-real-ip: 192.0.2.1\r\n\r\nbody";
+        let request = b"POST /a?b HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nx-real-ip: 192.0.2.1\r\nremote_port: 4711\r\n\r\nbody";
         for size in [1, 7, 1000] {
             let (mut target, here) = duplex(1 << 16);
             let mut translated = Translated::new(here);
@@ -277,6 +285,8 @@ mod tests {
                 .unwrap();
             assert_eq!(packet.head.line(), b"POST /a?b HTTP/1.1");
             assert_eq!(packet.told.client.unwrap().to_string(), "192.0.2.1");
+            assert_eq!(packet.told.client_port, 4711);
+            assert_eq!(packet.told.variable("HTTP_REMOTE_PORT"), None);
             assert_eq!(&sent[len..], b"body");
         }
     }

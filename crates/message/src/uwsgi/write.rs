@@ -11,6 +11,8 @@ use super::packet::WSGI;
 pub struct Circumstances<'a> {
     /// The client's address; empty if it has none.
     pub client: &'a [u8],
+    /// The client's port, in digits; empty if nobody knows it.
+    pub client_port: &'a [u8],
     /// Whether the client was reached by TLS.
     pub is_https: bool,
 }
@@ -64,10 +66,14 @@ pub fn write(head: &Head, of: Circumstances<'_>) -> Result<Vec<u8>, Unwritable> 
         (b"SERVER_PROTOCOL", b"HTTP/1.1"),
         (b"REQUEST_SCHEME", scheme),
         (b"REMOTE_ADDR", of.client),
+        (b"REMOTE_PORT", of.client_port),
         (b"SERVER_PORT", port.unwrap_or(usual)),
         (b"SERVER_NAME", name),
     ] {
-        add(&mut packet, variable, value)?;
+        // CGI has no empty port, and applications read it as a number.
+        if variable != b"REMOTE_PORT" || !value.is_empty() {
+            add(&mut packet, variable, value)?;
+        }
     }
     if of.is_https {
         add(&mut packet, b"HTTPS", b"on")?;
@@ -149,6 +155,7 @@ mod tests {
 
     const OF: Circumstances<'_> = Circumstances {
         client: b"192.0.2.1",
+        client_port: b"4711",
         is_https: true,
     };
 
@@ -179,6 +186,7 @@ mod tests {
         assert_eq!(fields, expected);
         let told = packet.told;
         assert_eq!(told.client.unwrap().to_string(), "192.0.2.1");
+        assert_eq!(told.client_port, 4711);
         assert_eq!(told.server_port, Some(8443));
         assert_eq!(told.variable("SERVER_NAME"), Some(&b"site.test"[..]));
         assert!(told.is_https);

@@ -44,6 +44,10 @@ impl Check<'_, '_> {
             return None;
         };
         let targets = self.targets(&to);
+        let backups = match table.entry("backup") {
+            None => Some(Vec::new()),
+            Some(entry) => self.targets(&entry),
+        };
         let balance = self.balance(&table);
         let host = self.reader.choice(&table, "host");
         let connect_timeout = self.reader.duration(&table, "connect_timeout");
@@ -54,7 +58,11 @@ impl Check<'_, '_> {
         let health_interval = self.reader.duration(&table, "health_interval");
         let idle_connections = self.reader.count(&table, "idle_connections");
         let hands_off = self.reader.flag(&table, "hand_off");
-        let targets = targets?;
+        let mut targets = targets?;
+        targets.extend(backups?.into_iter().map(|target| ProxyTarget {
+            backup: true,
+            ..target
+        }));
         let tls = self.proxy_tls(&table, &to, &targets);
         Some(Proxy {
             targets,
@@ -174,6 +182,7 @@ fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
             },
             path: None,
             weight,
+            backup: false,
         });
     }
     let (scheme, rest) = url.split_once("://").ok_or(UrlProblem::Scheme)?;
@@ -207,6 +216,7 @@ fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
         protocol,
         path,
         weight,
+        backup: false,
     })
 }
 
@@ -278,6 +288,7 @@ mod tests {
                 protocol,
                 path,
                 weight: 1,
+                backup: false,
             };
             assert_eq!(target(url, 1), Ok(expected), "{url}");
         }
