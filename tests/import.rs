@@ -81,7 +81,8 @@ fn shop() -> Project {
         .file("collected_static/site.css", "a {}")
         .file("backend/shop/__init__.py", "")
         .file("backend/shop/wsgi.py", APPLICATION)
-        .file("spool/keep", "");
+        .file("spool/keep", "")
+        .file("logs/keep", "");
     fs::remove_file(project.path("project.toml")).unwrap();
     let root = project.path("").display().to_string();
     let root = root.trim_end_matches('/');
@@ -117,9 +118,13 @@ fn the_tutorials_site_is_served_from_what_is_imported() {
     assert!(!done.stderr.contains("warning"), "{}", done.stderr);
 
     let mut command = project.command("serve");
-    // Two addresses, since both sites are to answer any name.
-    for listen in ["site.0.listen=127.0.0.1:0", "site.1.listen=127.0.0.2:0"] {
-        command.args(["--set", listen]);
+    // Two addresses, since both sites are to answer any name; a log that is read here.
+    for setting in [
+        "site.0.listen=127.0.0.1:0",
+        "site.1.listen=127.0.0.2:0",
+        "server.log=stderr",
+    ] {
+        command.args(["--set", setting]);
     }
     command.args([
         "--set",
@@ -168,6 +173,7 @@ fn every_setting_arrives_where_it_belongs() {
         "max_requests = 4000",
         "request_timeout = \"30s\"",
         "pidfile = \"ROOT/shop.pid\"",
+        "log = \"ROOT/logs/error.log\"",
         "spool = \"ROOT/spool\"",
         "connections = 2048",
         "head_limit = \"65535B\"",

@@ -3,7 +3,7 @@
 //! 1. `lexer` and `tree` read the words and blocks of a file, `include` puts further files in.
 //! 2. `level` goes through a level's directives, from the outermost inwards, by the rows of
 //!    `table`; `scope` is what a level passes down.
-//! 3. `server`, `location`, `files` and `backend` turn what is found into sites and routes.
+//! 3. `server`, `location`, `files`, `passed` and `backend` turn what is found into sites and routes.
 
 mod access;
 mod answer;
@@ -16,12 +16,14 @@ mod level;
 mod lexer;
 mod listen;
 mod location;
+mod passed;
 mod representation;
 mod rules;
 mod scope;
 mod server;
 mod table;
 mod tree;
+mod upstream;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -5,3 +5,4 @@ mod any_bytes;
 mod deployments;
 mod mounts;
 mod responses;
+mod servers;

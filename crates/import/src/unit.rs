@@ -1,5 +1,9 @@
 //! NGINX Unit's configuration: listeners, routes and applications in one JSON.
 
+mod proxy;
+
+use toml_edit::Value;
+
 use crate::Import;
 use crate::convert::{Bare, list};
 use crate::draft::{Line, Route, Site, Table};
@@ -96,14 +100,15 @@ pub(crate) fn import(import: &mut Import<'_>, number: usize) -> Result<(), Fault
     for (name, node) in config.members() {
         match name.as_str() {
             "listeners" | "applications" | "routes" => {}
+            "upstreams" => {
+                let text = "servers stand in `proxy` of the routes that pass to them";
+                import.row(node.place, Verdict::Carried, text);
+            }
             "settings" => settings(import, node),
             "access_log" => import.missing(
                 node,
                 "set `site.access_log` and `server.log` by hand, whose formats are others",
             ),
-            "upstreams" => {
-                import.missing(node, "not carried over: write a route with `proxy` by hand")
-            }
             _ => import.member(name, node),
         }
     }
@@ -257,6 +262,11 @@ impl Reader<'_> {
                     self.step(import, step, &address, listener, &mut sites);
                 }
             }
+            Some("upstreams") => {
+                let site = site(&mut sites, &[], &address, listener);
+                let uris = vec!["/".to_owned()];
+                proxy::several(import, (self.config, listener), &pass, uris, site);
+            }
             _ => import.missing(listener, "it passes to nobody that can be carried over"),
         }
         // Steps without a host hold for every host; those with one are asked in their place.
@@ -320,10 +330,17 @@ impl Reader<'_> {
             (Some(pass), _) if pass.starts_with("applications/") => {
                 self.pass(import, step, &pass, uris, site)
             }
+            (Some(pass), _) if pass.starts_with("upstreams/") => {
+                proxy::several(import, (self.config, step), &pass, uris, site)
+            }
             (_, Some(share)) => self.share(import, action, share, uris, site),
+            (None, None) if action.get("proxy").is_some() => {
+                let target = action.get("proxy").and_then(Node::word).unwrap_or_default();
+                proxy::one(import, step, &target, uris, site);
+            }
             _ => import.missing(
                 step,
-                "redirects, fixed answers and proxying of this form are not carried over: write the route by hand, see docs/routes.md",
+                "redirects and fixed answers are not carried over: write the route by hand, see docs/routes.md",
             ),
         }
     }
@@ -417,7 +434,7 @@ impl Reader<'_> {
     }
 }
 
-fn route(node: &Node, pattern: String, target: (&'static str, toml_edit::Value)) -> Route {
+fn route(node: &Node, pattern: String, target: (&'static str, Value)) -> Route {
     Route {
         place: Some(node.place),
         pattern,
@@ -427,7 +444,7 @@ fn route(node: &Node, pattern: String, target: (&'static str, toml_edit::Value))
     }
 }
 
-fn set(route: &mut Route, key: &str, value: toml_edit::Value, node: &Node) {
+fn set(route: &mut Route, key: &str, value: Value, node: &Node) {
     let converted = crate::convert::Converted { value, rank: None };
     route.table.inherit(&Line::said(key, converted, node.place));
 }

@@ -8,15 +8,16 @@ use crate::report::Verdict;
 
 use super::level::Reader;
 use super::tree::Directive;
+use super::upstream::{self, Upstream};
 
 /// Every `upstream`, and every backend that is passed to.
 #[derive(Debug, Default)]
 pub(crate) struct Backends {
-    upstreams: BTreeMap<String, Vec<String>>,
-    /// The arguments of the `server`s of every `upstream`.
-    servers: BTreeMap<String, Vec<Vec<String>>>,
+    upstreams: BTreeMap<String, Upstream>,
     /// The distinct servers of every `proxy_pass`.
     http: BTreeSet<String>,
+    /// Those of every `uwsgi_pass`.
+    uwsgi: BTreeSet<String>,
     /// The rate and key of every `limit_req_zone`.
     pub(crate) zones: BTreeMap<String, (String, String)>,
 }
@@ -36,30 +37,25 @@ impl Backends {
         let mut backends = Backends::default();
         let mut passes = Vec::new();
         backends.walk(tree, &mut passes);
-        for target in passes {
-            let addresses = backends.addresses(target);
-            backends.http.extend(addresses);
+        for pass in passes {
+            let addresses = backends.addresses(pass.arg());
+            match pass.name.as_str() {
+                "uwsgi_pass" => backends.uwsgi.extend(addresses),
+                _ => backends.http.extend(addresses),
+            }
         }
         backends
     }
 
-    fn walk<'t>(&mut self, block: &'t [Directive], passes: &mut Vec<&'t str>) {
+    fn walk<'t>(&mut self, block: &'t [Directive], passes: &mut Vec<&'t Directive>) {
         for directive in block {
             match directive.name.as_str() {
                 "upstream" => {
-                    let servers = directive
-                        .inner()
-                        .iter()
-                        .filter(|inner| inner.name == "server");
-                    let servers: Vec<_> = servers.map(|server| server.args.clone()).collect();
-                    let first = |args: &Vec<String>| args.first().map(|text| address(text));
-                    let addresses = servers.iter().filter_map(first).collect();
                     let name = directive.arg().to_owned();
-                    self.upstreams.insert(name.clone(), addresses);
-                    self.servers.insert(name, servers);
+                    self.upstreams.insert(name, Upstream::read(directive));
                 }
                 "limit_req_zone" => self.zones.extend(super::access::zone(directive)),
-                "proxy_pass" => passes.push(directive.arg()),
+                "proxy_pass" | "uwsgi_pass" => passes.push(directive),
                 _ => self.walk(directive.inner(), passes),
             }
         }
@@ -69,121 +65,176 @@ impl Backends {
     pub(crate) fn addresses(&self, target: &str) -> Vec<String> {
         let (name, _) = split(target);
         match self.upstreams.get(name) {
-            Some(servers) => servers.clone(),
+            Some(upstream) => upstream.addresses(),
             None => vec![address(name)],
         }
     }
 
-    /// The value of `proxy` for the target of a pass, or why there is none.
-    pub(crate) fn proxy(&self, target: &str) -> Result<Value, &'static str> {
+    /// The keys of `proxy` for a pass, `to` the first of them, or why there are none.
+    pub(crate) fn proxy(
+        &self,
+        pass: &Directive,
+    ) -> Result<Vec<(&'static str, Value)>, &'static str> {
+        let target = pass.arg();
         if target.contains(['$', '?', '#']) {
             return Err("a variable or a query is in its target: write the route by hand");
         }
-        let (name, path) = split(target);
         if target.starts_with("https://") {
             return Err(
                 "write it by hand: `proxy = \"https://…\"` verifies the server's certificate, which nginx does not unless it is told to",
             );
         }
-        let alone = [vec![name.to_owned()]];
-        let servers = self.servers.get(name).map_or(&alone[..], Vec::as_slice);
-        let has = |args: &[String], word: &str| args.iter().any(|arg| arg == word);
-        if servers.iter().any(|args| has(args, "backup")) {
-            return Err(
-                "there are no servers that are asked only when others fail: write the route by hand",
-            );
+        if target.starts_with("suwsgi://") {
+            return Err("the uwsgi protocol is spoken without TLS alone: write the route by hand");
         }
-        let mut urls = Vec::new();
-        for args in servers.iter().filter(|args| !has(args, "down")) {
-            let [server, options @ ..] = args.as_slice() else {
-                continue;
-            };
-            let weight = options.iter().find_map(|arg| arg.strip_prefix("weight="));
-            let weight = weight.and_then(|weight| weight.parse().ok()).unwrap_or(1);
-            urls.push((url(server, path)?, weight));
-        }
-        match urls.as_slice() {
-            [] => Err("its `upstream` has no servers"),
-            [(url, _)] => Ok(url.as_str().into()),
-            _ if urls.iter().all(|(_, weight)| *weight == 1) => {
-                let urls: Array = urls.iter().map(|(url, _)| url.as_str()).collect();
-                Ok(Value::Array(urls))
-            }
-            _ => {
-                let weights: InlineTable = urls.into_iter().collect();
-                Ok(Value::InlineTable(weights))
-            }
-        }
+        let (name, path) = split(target);
+        let scheme = match pass.name.as_str() {
+            "uwsgi_pass" => "uwsgi://",
+            _ => "http://",
+        };
+        let Some(upstream) = self.upstreams.get(name) else {
+            return Ok(vec![("to", url(scheme, name, path)?.into())]);
+        };
+        let servers = |is_backup: bool| {
+            let those = upstream
+                .servers
+                .iter()
+                .filter(move |server| !server.is_down && server.is_backup == is_backup);
+            let urls = those.map(|server| Ok((url(scheme, &server.name, path)?, server.weight)));
+            urls.collect::<Result<Vec<_>, &'static str>>()
+        };
+        let to = written(servers(false)?).ok_or("its `upstream` has no servers")?;
+        let mut keys = vec![("to", to)];
+        keys.extend(written(servers(true)?).map(|backups| ("backup", backups)));
+        keys.extend(upstream.keys.iter().cloned());
+        Ok(keys)
     }
 
     /// Who it is, when the application listens at `bound`.
     pub(crate) fn whose(&self, directive: &Directive, bound: &[String]) -> Backend {
         let addresses = self.addresses(directive.arg());
         let sure = addresses.iter().any(|address| bound.contains(address));
-        let application = match directive.name.as_str() {
-            // Only an application server speaks uwsgi.
-            "uwsgi_pass" => true,
-            // Without a word about where it listens, it is the only one that there is.
-            _ => sure || (bound.is_empty() && self.http.len() <= addresses.len()),
+        // Without a word about where the application listens, it is the only one that there is;
+        // where anything speaks uwsgi, one of those.
+        let only = match directive.name.as_str() {
+            "uwsgi_pass" => self.uwsgi.len() == 1,
+            _ => self.uwsgi.is_empty() && self.http.len() == 1,
         };
-        match application {
+        match sure || (bound.is_empty() && only) {
             true => Backend::Application { sure },
             false => Backend::Other,
         }
     }
 }
 
+/// The value of `to` or `backup`; none without servers.
+fn written(urls: Vec<(String, i64)>) -> Option<Value> {
+    match urls.as_slice() {
+        [] => None,
+        [(url, _)] => Some(url.as_str().into()),
+        _ if urls.iter().all(|(_, weight)| *weight == 1) => {
+            let urls: Array = urls.iter().map(|(url, _)| url.as_str()).collect();
+            Some(Value::Array(urls))
+        }
+        _ => Some(Value::InlineTable(
+            urls.into_iter().collect::<InlineTable>(),
+        )),
+    }
+}
+
 impl Reader<'_, '_> {
+    /// Where the application listens, as far as it speaks what the pass does.
+    pub(super) fn bound(&self, pass: &Directive) -> Vec<String> {
+        let python = &self.import.python;
+        let speaks_http = |address: &String| {
+            let mut http = python.http.iter();
+            http.any(|(one, _)| super::address(one) == *address)
+        };
+        let of_uwsgi = pass.name == "uwsgi_pass";
+        let bound = python.bound.iter();
+        let bound = bound.filter(|address| !of_uwsgi || !speaks_http(address));
+        bound.cloned().collect()
+    }
+
     /// An `upstream`: its servers are the application, or others.
     pub(super) fn upstream(&mut self, directive: &Directive) {
         let addresses = self.backends.addresses(directive.arg());
-        let bound = &self.import.python.bound;
-        let is_ours = bound.is_empty() || addresses.iter().any(|address| bound.contains(address));
         let several = addresses.iter().collect::<BTreeSet<_>>().len() > 1;
-        let (verdict, text) = match (is_ours, several) {
-            (false, _) => (
-                Verdict::Carried,
-                "its servers stand in `proxy` of its routes",
-            ),
-            (true, true) => (
+        if !self.is_application(&addresses) {
+            let text = "its servers stand in `proxy` of its routes";
+            self.row(directive.place, Verdict::Carried, text);
+            for inner in directive.inner() {
+                let (verdict, text) = upstream::said(inner);
+                self.row(inner.place, verdict, text);
+            }
+            return;
+        }
+        let (verdict, text) = match several {
+            true => (
                 Verdict::Missing,
                 "one appliance runs the application, on one machine: balance over several of them in front",
             ),
-            (true, false) => (
+            false => (
                 Verdict::NotNeeded,
                 "nothing lies between front and application",
             ),
         };
         self.row(directive.place, verdict, text);
         for inner in directive.inner() {
-            match (is_ours, inner.name.as_str()) {
-                (true, _) | (false, "server") => {
-                    self.row(inner.place, verdict, "belongs to its `upstream`");
-                }
-                (false, _) => self.row(
-                    inner.place,
-                    Verdict::Missing,
-                    "see the keys of `proxy` in docs/project-file.md, and write it by hand",
-                ),
-            }
+            self.row(inner.place, verdict, "belongs to its `upstream`");
         }
+    }
+
+    /// Whether a pass to these servers leads to the application.
+    fn is_application(&self, addresses: &[String]) -> bool {
+        let bound = &self.import.python.bound;
+        let of_uwsgi = addresses
+            .iter()
+            .any(|one| self.backends.uwsgi.contains(one));
+        let only = match of_uwsgi {
+            true => self.backends.uwsgi.len() == 1,
+            false => self.backends.uwsgi.is_empty() && self.backends.http.len() <= 1,
+        };
+        addresses.iter().any(|one| bound.contains(one)) || (bound.is_empty() && only)
     }
 }
 
 /// A server as `proxy` names it.
-fn url(server: &str, path: &str) -> Result<String, &'static str> {
+fn url(scheme: &str, server: &str, path: &str) -> Result<String, &'static str> {
+    let is_uwsgi = scheme == "uwsgi://";
     match server.strip_prefix("unix:") {
         Some(_) if !path.is_empty() => {
             Err("servers behind a socket get the request's path: write the route by hand")
         }
-        Some(_) => Ok(server.to_owned()),
-        None => Ok(format!("http://{server}{path}")),
+        Some(socket) => {
+            let socket = format!("unix:{}", socket.trim_start_matches("//"));
+            Ok(if is_uwsgi {
+                format!("{scheme}{socket}")
+            } else {
+                socket
+            })
+        }
+        // A server of an `upstream` has port 80 where none is said, whatever it speaks.
+        None if is_uwsgi => Ok(format!("{scheme}{}", with_port(server))),
+        None => Ok(format!("{scheme}{server}{path}")),
+    }
+}
+
+fn with_port(server: &str) -> String {
+    let after = server.rfind(']').map_or(0, |at| at + 1);
+    match server[after..].contains(':') {
+        true => server.to_owned(),
+        false => format!("{server}:80"),
     }
 }
 
 /// The server of `http://name/path`, and the path.
 pub(crate) fn split(target: &str) -> (&str, &str) {
-    let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
+    let rest = match target.split_once("://") {
+        // `unix:///run/app.sock` has no scheme.
+        Some((scheme, rest)) if scheme != "unix" => rest,
+        _ => target,
+    };
     if let Some(socket) = rest.strip_prefix("unix:") {
         // `unix:/run/app.sock:/path`
         let end = socket.find(':').map_or(rest.len(), |at| at + "unix:".len());
@@ -258,23 +309,80 @@ mod tests {
     }
 
     #[test]
-    fn other_servers_are_named_as_proxy_names_them() {
-        let tree = parse(0, "upstream a { server 127.0.0.1:1; server b:2 weight=3; server c down; } upstream d { server e; server f; } upstream g { server h backup; }").unwrap();
+    fn what_speaks_uwsgi_may_be_another_server() {
+        let tree = parse(0, "upstream two { server 10.0.0.1:3031; server 10.0.0.2:3031; } location / { uwsgi_pass two; } location /b { uwsgi_pass unix:/run/b.sock; }").unwrap();
         let backends = Backends::find(&tree);
-        let value = |target: &str| backends.proxy(target).map(|value| value.to_string());
-        for (target, expected) in [
-            ("http://[::1]:9/x/", "\"http://[::1]:9/x/\""),
-            ("http://unix:/run/a.sock", "\"unix:/run/a.sock\""),
+        let (two, one) = (&tree[1].inner()[0], &tree[2].inner()[0]);
+        for (bound, expected) in [
             (
-                "http://a",
-                "{ \"http://127.0.0.1:1\" = 1, \"http://b:2\" = 3 }",
+                vec!["unix:/run/b.sock".to_owned()],
+                Backend::Application { sure: true },
             ),
-            ("http://d/x", "[\"http://e/x\", \"http://f/x\"]"),
+            (vec!["127.0.0.1:3031".to_owned()], Backend::Other),
+            // Three, and no word about which of them it is.
+            (Vec::new(), Backend::Other),
         ] {
-            assert_eq!(value(target).as_deref(), Ok(expected), "{target}");
+            assert_eq!(backends.whose(one, &bound), expected, "{bound:?}");
+            assert_eq!(backends.whose(two, &bound), Backend::Other, "{bound:?}");
         }
-        for target in ["http://$host", "https://a", "http://g", "http://unix:/a:/b"] {
-            assert!(value(target).is_err(), "{target}");
+        let tree = parse(0, "location / { uwsgi_pass a:1; } location /b { uwsgi_pass a:1; } location /c { proxy_pass http://a:2; }").unwrap();
+        let backends = Backends::find(&tree);
+        let whose = |at: usize| backends.whose(&tree[at].inner()[0], &[]);
+        assert_eq!(whose(0), Backend::Application { sure: false });
+        assert_eq!(whose(2), Backend::Other);
+    }
+
+    #[test]
+    fn other_servers_are_named_as_proxy_names_them() {
+        let upstreams = "upstream a { server 127.0.0.1:1; server b:2 weight=3; server c down; } upstream d { server e; server f; } \
+                         upstream g { least_conn; server h; server i backup; } upstream j { server unix:/run/j.sock; }";
+        let value = |pass: &str| {
+            let tree = parse(0, &format!("{upstreams} location / {{ {pass}; }}")).unwrap();
+            let keys = Backends::find(&tree).proxy(&tree[4].inner()[0]);
+            keys.map(|keys| {
+                let keys = keys.iter().map(|(key, value)| format!("{key} = {value}"));
+                keys.collect::<Vec<_>>().join(", ")
+            })
+        };
+        for (pass, expected) in [
+            ("proxy_pass http://[::1]:9/x/", "to = \"http://[::1]:9/x/\""),
+            (
+                "proxy_pass http://unix:/run/a.sock",
+                "to = \"unix:/run/a.sock\"",
+            ),
+            (
+                "proxy_pass http://a",
+                "to = { \"http://127.0.0.1:1\" = 1, \"http://b:2\" = 3 }",
+            ),
+            (
+                "proxy_pass http://d/x",
+                "to = [\"http://e/x\", \"http://f/x\"]",
+            ),
+            (
+                "proxy_pass http://g",
+                "to = \"http://h\", backup = \"http://i\", balance = \"least_requests\"",
+            ),
+            ("uwsgi_pass 10.0.0.1:3031", "to = \"uwsgi://10.0.0.1:3031\""),
+            (
+                "uwsgi_pass uwsgi://10.0.0.1:3031",
+                "to = \"uwsgi://10.0.0.1:3031\"",
+            ),
+            (
+                "uwsgi_pass unix:///run/a.sock",
+                "to = \"uwsgi://unix:/run/a.sock\"",
+            ),
+            ("uwsgi_pass j", "to = \"uwsgi://unix:/run/j.sock\""),
+            ("uwsgi_pass d", "to = [\"uwsgi://e:80\", \"uwsgi://f:80\"]"),
+        ] {
+            assert_eq!(value(pass).as_deref(), Ok(expected), "{pass}");
+        }
+        for pass in [
+            "proxy_pass http://$host",
+            "proxy_pass https://a",
+            "proxy_pass http://unix:/a:/b",
+            "uwsgi_pass suwsgi://a:1",
+        ] {
+            assert!(value(pass).is_err(), "{pass}");
         }
     }
 }

@@ -213,7 +213,7 @@ impl Reader<'_, '_> {
             // `access`, `caching` and `error_pages` have looked at all of a level's together.
             Construct::Access | Construct::ErrorPage | Construct::Expires => {}
             Construct::LimitReq => self.limit_req(level, directive, scope),
-            Construct::ErrorLog => self.error_log(directive),
+            Construct::ErrorLog => self.error_log(level, directive, scope),
             Construct::Gzip => self.compression(level, directive, scope),
             Construct::Charset => self.charset(level, directive, scope),
             Construct::Types => self.types(level, directive, scope),

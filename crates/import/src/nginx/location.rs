@@ -1,38 +1,20 @@
 //! A `location` becomes a route. nginx's prefixes and exact paths have the same meaning here; of
 //! its regular expressions, those that are prefixes in disguise have one.
 
-use toml_edit::InlineTable;
+use toml_edit::Value;
 
 use crate::convert::Converted;
-use crate::draft::{Line, Route, Site, Table, plain};
+use crate::draft::{Line, Route, Site, Table};
 use crate::fate::Fate;
 use crate::report::Verdict;
 
 use super::answer::is_linear;
-use super::backend::{Backend, split};
 use super::caching::{HASHED, is_cache_control, passes};
 use super::level::{Level, Reader};
+use super::passed::is_of_proxy;
 use super::scope::Scope;
 use super::table::{Construct, fate};
 use super::tree::Directive;
-
-/// Fields that a route with `proxy` sends by itself.
-const OWN_FIELDS: [&str; 7] = [
-    "host",
-    "connection",
-    "upgrade",
-    "x-real-ip",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-];
-
-/// What is said of another server in the words for the application.
-const RULED: [&str; 3] = [
-    "proxy_read_timeout",
-    "proxy_hide_header",
-    "proxy_intercept_errors",
-];
 
 /// What a location says about who answers.
 #[derive(Debug, Default)]
@@ -42,6 +24,8 @@ pub(super) struct Content<'t> {
     pub(super) returns: Option<&'t Directive>,
     pub(super) chain: Option<&'t Directive>,
     pub(super) internal: Option<&'t Directive>,
+    /// Keys of `proxy`.
+    keys: Vec<(&'static str, Value)>,
     inner: Vec<&'t Directive>,
 }
 
@@ -183,12 +167,7 @@ impl Reader<'_, '_> {
     /// Reads the block: who answers, and what holds for the answer.
     fn content<'t>(&mut self, location: &'t Directive, scope: &mut Scope) -> Content<'t> {
         let mut content = Content::default();
-        let bound = self.import.python.bound.clone();
-        let mut proxied = location
-            .inner()
-            .iter()
-            .filter(|inner| inner.name == "proxy_pass");
-        let elsewhere = proxied.any(|pass| self.backends.whose(pass, &bound) == Backend::Other);
+        let elsewhere = self.passes_elsewhere(location);
         scope.note_error_pages(location.inner());
         self.access(Level::Location, location.inner(), scope);
         self.caching(Level::Location, location.inner(), scope);
@@ -213,40 +192,13 @@ impl Reader<'_, '_> {
                 }
                 // Said with how long files are kept.
                 _ if is_cache_control(directive) && !passes(location.inner()) => {}
-                _ if elsewhere
-                    && directive.name.starts_with("proxy_")
-                    && !RULED.contains(&directive.name.as_str()) =>
-                {
-                    self.of_proxy(directive);
+                _ if elsewhere && is_of_proxy(&directive.name) => {
+                    content.keys.extend(self.of_proxy(directive));
                 }
                 _ => self.directive(Level::Location, directive, scope),
             }
         }
         content
-    }
-
-    /// What is said of another server. Unlike the application it does not lie in the same process,
-    /// so a field or a bound that is left out is a difference.
-    fn of_proxy(&mut self, directive: &Directive) {
-        let field = directive.arg().to_ascii_lowercase();
-        let (verdict, text) = match directive.name.as_str() {
-            "proxy_set_header" if OWN_FIELDS.contains(&field.as_str()) => {
-                (Verdict::Default, "`proxy` sends this field by itself")
-            }
-            "proxy_set_header" => (
-                Verdict::Missing,
-                "`proxy` sends no fields of one's own: have the client or the server set it",
-            ),
-            "proxy_http_version" | "proxy_buffering" | "proxy_request_buffering" => (
-                Verdict::Default,
-                "HTTP/1.1; bodies are passed on while they come",
-            ),
-            _ => (
-                Verdict::Missing,
-                "see the keys of `proxy` in docs/project-file.md, and write it by hand",
-            ),
-        };
-        self.row(directive.place, verdict, text);
     }
 
     /// Who answers `path`; none if nobody here can.
@@ -279,7 +231,7 @@ impl Reader<'_, '_> {
             return Some(route);
         }
         if let Some(backend) = content.backend {
-            return self.passed(location, backend, path, scope, route);
+            return self.passed(location, (backend, &content.keys), path, scope, route);
         }
         if let Some(alias) = content.alias {
             let folder = self.alias(alias, path);
@@ -297,87 +249,6 @@ impl Reader<'_, '_> {
             return None;
         }
         self.files_route(&mut route, content.chain, all, scope, site);
-        Some(route)
-    }
-
-    /// A route to the application, or to another server.
-    fn passed(
-        &mut self,
-        location: &Directive,
-        backend: &Directive,
-        path: &str,
-        scope: &Scope,
-        mut route: Route,
-    ) -> Option<Route> {
-        let bound = self.import.python.bound.clone();
-        match self.backends.whose(backend, &bound) {
-            Backend::Application { sure } => {
-                let (verdict, text) = match (sure, bound.first()) {
-                    (true, _) => (Verdict::Carried, "`wsgi = true`: handed over in memory".to_owned()),
-                    (false, None) => (Verdict::Carried, "`wsgi = true`: taken for the project's application, since nothing says where that listens".to_owned()),
-                    (false, Some(bound)) => (Verdict::Trap, format!("`wsgi = true`, though the application listens at `{bound}`: see that no second one is meant")),
-                };
-                self.row(backend.place, verdict, text);
-                let (_, uri) = split(backend.arg());
-                if !uri.is_empty() && uri != path && backend.name == "proxy_pass" {
-                    let text = format!(
-                        "nginx replaced `{path}` by `{uri}`; the application gets the whole path, `{path}` included"
-                    );
-                    self.row(backend.place, Verdict::Trap, text);
-                }
-                inherit(&mut route, scope);
-                Some(route)
-            }
-            Backend::Other => self.proxied(location, backend, scope, route),
-        }
-    }
-
-    /// A route to another server.
-    fn proxied(
-        &mut self,
-        location: &Directive,
-        backend: &Directive,
-        scope: &Scope,
-        mut route: Route,
-    ) -> Option<Route> {
-        let mut value = match self.backends.proxy(backend.arg()) {
-            Ok(value) => value,
-            Err(why) => {
-                self.row(backend.place, Verdict::Missing, why);
-                self.row(location.place, Verdict::Missing, "there is no such route");
-                return None;
-            }
-        };
-        // `proxy_read_timeout`, which is read before it is known who answers.
-        let timeout = scope
-            .route
-            .iter()
-            .find(|line| line.key == "request_timeout");
-        if let Some(line) = timeout {
-            let mut long = InlineTable::new();
-            long.insert("to", value);
-            long.insert("response_timeout", line.converted.value.clone());
-            if let Some(row) = line.row {
-                let shown = plain(&line.converted.value);
-                let text = format!("`response_timeout = {shown}` of its `proxy`");
-                self.import.report.correct(row, Verdict::Carried, text);
-            }
-            value = long.into();
-        }
-        let shown = format!("`proxy = {}`", plain(&value));
-        let (verdict, text) = match self.import.python.bound.is_empty() {
-            true => (
-                Verdict::Trap,
-                format!("{shown}: if that is the project's own application, write `wsgi = true`"),
-            ),
-            false => (
-                Verdict::Carried,
-                format!("{shown}; it gets the client's Host, which `host = \"server\"` changes"),
-            ),
-        };
-        self.row(backend.place, verdict, text);
-        route.target = ("proxy", value);
-        inherit(&mut route, scope);
         Some(route)
     }
 

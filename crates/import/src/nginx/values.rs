@@ -35,6 +35,11 @@ const STANDARD_PARAMS: [&str; 20] = [
     "HTTP_X_FORWARDED_HOST",
 ];
 
+/// Whether a variable is one of nginx's `uwsgi_params`.
+pub(super) fn is_standard_param(name: &str) -> bool {
+    STANDARD_PARAMS.contains(&name)
+}
+
 impl Reader<'_, '_> {
     pub(super) fn index(&mut self, directive: &Directive, scope: &mut Scope) {
         let fit = |name: &&String| !name.contains(['/', '$']) && !name.starts_with('.');
@@ -65,38 +70,60 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// The level has a key; the file is the service's.
-    pub(super) fn error_log(&mut self, directive: &Directive) {
-        let level = directive.args.get(1).map_or("error", String::as_str);
-        let ours = match level {
+    /// Where it goes, and the least level.
+    pub(super) fn error_log(&mut self, level: Level, directive: &Directive, scope: &mut Scope) {
+        if matches!(level, Level::Server | Level::Location) {
+            let text = "there is one log for the whole server, `server.log`";
+            return self.row(directive.place, Verdict::Missing, text);
+        }
+        let word = directive.args.get(1).map_or("error", String::as_str);
+        let ours = match word {
             "debug" => "debug",
             "info" | "notice" => "info",
             "warn" => "warn",
             "error" | "crit" | "alert" | "emerg" => "error",
             _ => return self.row(directive.place, Verdict::Missing, "this level is not known"),
         };
-        let file = match directive.arg() {
-            "stderr" => String::new(),
-            file => format!(
-                "; the log goes to standard error, for the service manager to keep, not to `{file}`"
-            ),
-        };
+        self.log_file(level, directive, scope);
         // `error` is what nginx does unless told; here life-cycle events are worth their lines.
         let text = match ours {
-            "info" => format!("`info` is the default{file}"),
-            "error" => format!(
-                "`server.log_level` stays `info`, which tells of reloads and replaced workers{file}"
-            ),
+            "info" => "`server.log_level` is `info` by default".to_owned(),
+            "error" => {
+                "`server.log_level` stays `info`, which tells of reloads and replaced workers"
+                    .to_owned()
+            }
             _ => {
-                self.import
-                    .draft
-                    .server
-                    .assume("log_level", ours, "nginx's error_log");
-                let text = format!("`server.log_level = \"{ours}\"`{file}");
+                let server = &mut self.import.draft.server;
+                server.assume("log_level", ours, "nginx's error_log");
+                let text = format!("`server.log_level = \"{ours}\"`");
                 return self.row(directive.place, Verdict::Carried, text);
             }
         };
         self.row(directive.place, Verdict::Default, text);
+    }
+
+    /// The file of `error_log`; standard error is the default.
+    fn log_file(&mut self, level: Level, directive: &Directive, scope: &mut Scope) {
+        let to = directive.arg();
+        if matches!(to, "stderr" | "/dev/stderr") {
+            return;
+        }
+        if to == "/dev/null" {
+            let text =
+                "the log goes to standard error: it holds what the application prints as well";
+            return self.row(directive.place, Verdict::Default, text);
+        }
+        let target = match to.split_once(':') {
+            Some(("syslog", options)) => syslog(options),
+            Some(("memory", _)) => {
+                let text = "no log is kept in memory: `appliance top` and `/status` show what runs";
+                return self.row(directive.place, Verdict::Missing, text);
+            }
+            _ => self.resolve(to),
+        };
+        if let Some(of) = kind("[server]", "log") {
+            self.set(level, directive, ("[server]", "log", of), &[&target], scope);
+        }
     }
 
     /// 0 turns keeping connections off, and a second value is only told to the client.
@@ -191,7 +218,7 @@ impl Reader<'_, '_> {
             "UWSGI_SCRIPT" | "UWSGI_MODULE" | "UWSGI_CALLABLE" | "UWSGI_CHDIR" | "UWSGI_PYHOME" | "UWSGI_FILE" => {
                 self.row(directive.place, Verdict::Missing, "the application is `python.module`, one for the project");
             }
-            _ if STANDARD_PARAMS.contains(&name) => {
+            _ if is_standard_param(name) => {
                 self.row(directive.place, Verdict::NotNeeded, "environ holds it");
             }
             _ => self.row(
@@ -259,5 +286,17 @@ impl Reader<'_, '_> {
             false => (Verdict::Missing, text.to_owned()),
         };
         self.row(directive.place, verdict, text);
+    }
+}
+
+/// `server=192.0.2.1:514,facility=local7` or `server=unix:/dev/log`, as `server.log` names it.
+fn syslog(options: &str) -> String {
+    let server = options
+        .split(',')
+        .find_map(|option| option.strip_prefix("server="));
+    match server.map(|server| (server, server.strip_prefix("unix:"))) {
+        None => "syslog".to_owned(),
+        Some((_, Some(socket))) => format!("syslog:{socket}"),
+        Some((server, None)) => format!("syslog://{server}"),
     }
 }

@@ -1,0 +1,133 @@
+//! What is passed to other servers: `proxy`, with what an `upstream` says of them.
+
+use std::path::PathBuf;
+
+use crate::disk::tests::Memory;
+
+const INI: (&str, &str) = (
+    "/c/uwsgi.ini",
+    "[uwsgi]\nsocket = 127.0.0.1:3031\nmodule = shop\n",
+);
+
+fn imported(files: &[(&str, &str)]) -> (String, String) {
+    let disk = Memory::with(files);
+    let named: Vec<PathBuf> = files.iter().map(|(name, _)| PathBuf::from(name)).collect();
+    let imported = crate::import(&named, &disk).unwrap();
+    (imported.project, imported.report)
+}
+
+#[track_caller]
+fn has(project: &str, line: &str) {
+    let found = project.lines().any(|other| other.starts_with(line));
+    assert!(found, "{line}\n{project}");
+}
+
+#[test]
+fn a_uwsgi_pass_elsewhere_stays_one() {
+    let nginx = "upstream farm { least_conn; keepalive 8; server 10.0.0.1:3031 weight=3 max_fails=2; \
+                 server 10.0.0.2:3031; server 10.0.0.3:3031 backup; } \
+                 server { listen 80; \
+                 location / { include uwsgi_params; uwsgi_pass 127.0.0.1:3031; } \
+                 location /farm/ { uwsgi_pass farm; uwsgi_connect_timeout 3; uwsgi_read_timeout 90; \
+                 uwsgi_param REMOTE_PORT $remote_port; uwsgi_param X_OWN 1; } \
+                 location /legacy/ { uwsgi_pass unix:/run/legacy.sock; } }";
+    let (project, report) = imported(&[("/c/nginx.conf", nginx), INI]);
+    has(&project, "\"/\" = { wsgi = true }");
+    has(
+        &project,
+        "\"/legacy/\" = { proxy = \"uwsgi://unix:/run/legacy.sock\" }",
+    );
+    let farm = "\"/farm/\" = { proxy = { to = { \"uwsgi://10.0.0.1:3031\" = 3, \"uwsgi://10.0.0.2:3031\" = 1 }, \
+                backup = \"uwsgi://10.0.0.3:3031\", balance = \"least_requests\", idle_connections = 8, \
+                max_failures = 2, connect_timeout = \"3s\", response_timeout = \"1m30s\" } }";
+    has(&project, farm);
+    for said in [
+        "`balance = \"least_requests\"` of its `proxy`",
+        "`connect_timeout = \"3s\"` of its `proxy`",
+        "`response_timeout = \"1m30s\"` of its `proxy`",
+        "the project's application does not listen there",
+        "sends the variables of uwsgi_params and no others",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
+}
+
+#[test]
+fn several_without_a_word_about_the_application_are_to_be_looked_at() {
+    let nginx = "upstream farm { ip_hash; server 10.0.0.1:3031; server 10.0.0.2:3031; } \
+                 server { listen 80; location / { uwsgi_pass farm; } }";
+    let (project, report) = imported(&[("/c/nginx.conf", nginx)]);
+    has(
+        &project,
+        "\"/\" = { proxy = { to = [\"uwsgi://10.0.0.1:3031\", \"uwsgi://10.0.0.2:3031\"], balance = \"address\" } }",
+    );
+    assert!(
+        report.contains("is the project's own application, write `wsgi = true`"),
+        "{report}"
+    );
+    let nginx = "server { listen 80; location / { uwsgi_pass 127.0.0.1:3031; } }";
+    has(
+        &imported(&[("/c/nginx.conf", nginx)]).0,
+        "\"/\" = { wsgi = true }",
+    );
+}
+
+#[test]
+fn the_log_has_its_place() {
+    let site = "server { listen 80; root /srv; error_log /var/log/site.log; }";
+    for (line, log) in [
+        (
+            "error_log /var/log/nginx/error.log warn;",
+            "log = \"/var/log/nginx/error.log\"",
+        ),
+        (
+            "error_log syslog:server=192.0.2.1:5140,tag=a;",
+            "log = \"syslog://192.0.2.1:5140\"",
+        ),
+        (
+            "error_log syslog:server=unix:/dev/log info;",
+            "log = \"syslog:/dev/log\"",
+        ),
+    ] {
+        let text = format!("{line} http {{ {site} }}");
+        let (project, report) = imported(&[("/c/nginx.conf", &text)]);
+        has(&project, log);
+        assert!(
+            report.contains("there is one log for the whole server"),
+            "{report}"
+        );
+    }
+    for line in [
+        "error_log stderr;",
+        "error_log /dev/null crit;",
+        "error_log memory:32m debug;",
+    ] {
+        let text = format!("{line} http {{ {site} }}");
+        let (project, _) = imported(&[("/c/nginx.conf", &text)]);
+        assert!(!project.contains("\nlog = "), "{project}");
+    }
+}
+
+#[test]
+fn units_upstreams_are_servers() {
+    let text = r#"{ "listeners": { "*:80": { "pass": "routes" }, "*:81": { "pass": "upstreams/two" } },
+        "upstreams": {
+            "two": { "servers": { "10.0.0.1:8080": {}, "10.0.0.2:8080": { "weight": 3 }, "10.0.0.3:80": { "weight": 0 } } },
+            "odd": { "servers": { "10.0.0.1:8080": { "weight": 0.5 } } } },
+        "routes": [
+            { "match": { "uri": "/two/*" }, "action": { "pass": "upstreams/two" } },
+            { "match": { "uri": "/odd/*" }, "action": { "pass": "upstreams/odd" } },
+            { "match": { "uri": "/one/*" }, "action": { "proxy": "http://127.0.0.1:9000" } },
+            { "action": { "proxy": "http://unix:/run/app.sock" } } ] }"#;
+    let (project, report) = imported(&[("/c/unit.json", text)]);
+    let two = "{ proxy = { \"http://10.0.0.1:8080\" = 1, \"http://10.0.0.2:8080\" = 3 } }";
+    has(&project, &format!("\"/two/\" = {two}"));
+    has(&project, &format!("\"/\" = {two}"));
+    has(
+        &project,
+        "\"/one/\" = { proxy = \"http://127.0.0.1:9000\" }",
+    );
+    has(&project, "\"/\" = { proxy = \"unix:/run/app.sock\" }");
+    assert!(!project.contains("\"/odd/\" ="), "{project}");
+    assert!(report.contains("weights are whole numbers"), "{report}");
+}
