@@ -545,3 +545,33 @@ fn root_writes_the_log_where_only_root_may() {
         0
     );
 }
+
+/// `https://` needs files that mostly root alone may read.
+#[test]
+fn a_certificate_that_may_not_be_read_is_named_with_what_to_do() {
+    let project = project("").file("site.pem", "").file("site.key", "");
+    let toml = fs::read_to_string(project.path("project.toml")).unwrap();
+    let toml = toml.replace("\"127.0.0.1:0\"", "\"https://127.0.0.1:0\"");
+    let tls = "\n[site.tls]\ncertificate = \"site.pem\"\nkey = \"site.key\"\n";
+    let line = toml.lines().count() + 3;
+    let project = project.file("project.toml", toml + tls);
+    let certificate = project.path("site.pem");
+    fs::set_permissions(&certificate, Permissions::from_mode(0o600)).unwrap();
+    let binary = project.path("appliance");
+    fs::copy(env!("CARGO_BIN_EXE_appliance"), &binary).unwrap();
+    let mut check = Command::new(&binary);
+    check
+        .args(["check", "project.toml"])
+        .current_dir(project.path(""));
+    let check = Finished::of(as_user(NOBODY, &check));
+    assert_eq!(check.status, 1, "{check:?}");
+    for says in [
+        format!(
+            "error: project.toml:{line}:15: `site.0.tls.certificate`: `{}` cannot be read: ",
+            certificate.display()
+        ),
+        "help: whoever starts the server must be able to read it".to_owned(),
+    ] {
+        assert!(check.stderr.contains(&says), "{says}: {check:?}");
+    }
+}

@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use authority::Authority;
-use support::{Appliance, Project};
+use support::{Appliance, Finished, Project};
 
 /// The server behind: says by what protocol and for which host it was asked, and how much it got.
 const BEHIND: &str = r#"
@@ -179,6 +179,25 @@ fn a_server_that_is_not_who_it_should_be_gets_no_request() {
 }
 
 /// As `openssl req -x509` makes it, which says that it is an authority.
+#[test]
+fn a_machine_that_knows_no_authority_is_told_so_at_the_start() {
+    let toml = "[[site]]\nlisten = [\"127.0.0.1:0\"]\n[site.routes]\n\"/\" = { proxy = \"https://localhost:1\" }\n";
+    for store in ["empty.pem", "none.pem"] {
+        let project = Project::new(toml).file("empty.pem", "");
+        let store = project.path(store).display().to_string();
+        let mut check = project.command("check");
+        check.env("SSL_CERT_FILE", store).env_remove("SSL_CERT_DIR");
+        let check = Finished::of(check);
+        assert_eq!(check.status, 1, "{}", check.stderr);
+        for says in [
+            "error: project.toml:4:17: this machine knows no certificate authority",
+            "help: install the package `ca-certificates`, or name the authority: ",
+        ] {
+            assert!(check.stderr.contains(says), "{says}: {}", check.stderr);
+        }
+    }
+}
+
 #[test]
 fn a_certificate_that_signs_itself_is_known_by_itself() {
     let own = Authority::own_authority("localhost");

@@ -7,6 +7,8 @@
 mod behind_nginx;
 #[path = "uwsgi/packets.rs"]
 mod packets;
+#[path = "uwsgi/stranger.rs"]
+mod stranger;
 mod support;
 
 use std::net::SocketAddr;

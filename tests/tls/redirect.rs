@@ -1,7 +1,11 @@
 //! From plain HTTP to HTTPS, once and for good.
 
+use std::io::{BufRead, Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
 use crate::client::Client;
-use crate::{Authority, server, with_listen};
+use crate::{Authority, project, server, with_listen};
 
 const BOTH: &str = "\"127.0.0.1:0\", \"https://127.0.0.2:0\"";
 
@@ -106,4 +110,54 @@ fn hsts_is_on_every_response_that_has_none_of_its_own() {
             .count();
         assert_eq!(count, 1, "{}", answer.head);
     }
+}
+
+#[test]
+fn hsts_is_on_a_connection_that_changes_its_protocol() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let backend = listener.local_addr().unwrap();
+    let echo = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        let switched = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        stream.write_all(switched).unwrap();
+        let mut ping = [0; 4];
+        stream.read_exact(&mut ping).unwrap();
+        stream.write_all(&ping).unwrap();
+    });
+    let authority = Authority::new();
+    let project = project(&authority, "hsts = \"1h\"");
+    let toml = std::fs::read_to_string(project.path("project.toml")).unwrap();
+    let ws = format!("{toml}\"/ws\" = {{ proxy = \"http://{backend}\" }}\n");
+    let server = project.file("project.toml", ws).start();
+    let mut socket = Client::trusting(&authority).open(server.address());
+    socket.send(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(socket.reader.read_line(&mut head).unwrap() > 0, "{head}");
+    }
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let lower = head.to_lowercase();
+    assert_eq!(
+        lower
+            .matches("strict-transport-security: max-age=3600\r\n")
+            .count(),
+        1,
+        "{head}"
+    );
+    socket.send("ping");
+    let mut echoed = [0; 4];
+    socket.reader.read_exact(&mut echoed).unwrap();
+    assert_eq!(&echoed, b"ping");
+    echo.join().unwrap();
 }

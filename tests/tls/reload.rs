@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::client::Client;
-use crate::support::Finished;
+use crate::support::{Finished, Project};
 use crate::{Authority, project};
 
 #[test]
@@ -72,6 +72,70 @@ fn a_bad_pair_is_refused_and_the_old_one_serves_on() {
             .status,
         200
     );
+}
+
+/// Where the certificate is named.
+fn place(project: &Project) -> String {
+    let toml = std::fs::read_to_string(project.path("project.toml")).unwrap();
+    let line = toml
+        .lines()
+        .position(|line| line.starts_with("certificate = "));
+    format!("project.toml:{}:15", line.unwrap() + 1)
+}
+
+#[test]
+fn a_file_that_is_gone_is_named_and_the_old_one_serves_on() {
+    let authority = Authority::new();
+    let server = project(&authority, "").start();
+    let certificate = server.project.path("site.pem");
+    let kept = std::fs::read(&certificate).unwrap();
+    std::fs::remove_file(&certificate).unwrap();
+    let reload = Finished::of(server.project.command("reload"));
+    assert_eq!(reload.status, 1, "{}", reload.stderr);
+    let says = format!(
+        "{}: `site.0.tls.certificate`: `{}` cannot be read: there is no such file",
+        place(&server.project),
+        certificate.display()
+    );
+    assert!(reload.stderr.contains(&says), "{says}: {}", reload.stderr);
+    std::fs::write(&certificate, kept).unwrap();
+    let client = Client::trusting(&authority);
+    assert_eq!(client.get(server.address(), "/").status, 200);
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_warned_of_and_a_reload_ends_that() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.expired(&["localhost"]);
+    let project = project(&authority, "")
+        .file("site.pem", certificate)
+        .file("site.key", key);
+    let check = Finished::of(project.command("check"));
+    assert_eq!(check.status, 0, "{}", check.stderr);
+    for says in [
+        format!("{}: the certificate `", place(&project)),
+        "site.pem` has expired: ".to_owned(),
+        "help: browsers refuse it; renew it, then run `appliance reload`".to_owned(),
+    ] {
+        assert!(check.stderr.contains(&says), "{says}: {}", check.stderr);
+    }
+    let server = project.start();
+    assert!(server.log().contains("has expired"), "{}", server.log());
+    let client = Client::trusting(&authority);
+    let refused = client.open_as(server.address(), "localhost");
+    assert!(refused.is_err(), "a client took it");
+
+    let (certificate, key) = authority.certificate(&["localhost"]);
+    std::fs::write(server.project.path("site.pem"), certificate).unwrap();
+    std::fs::write(server.project.path("site.key"), key).unwrap();
+    let reload = Finished::of(server.project.command("reload"));
+    assert_eq!(
+        (reload.status, reload.stderr.contains("expired")),
+        (0, false),
+        "{}",
+        reload.stderr
+    );
+    assert_eq!(client.get(server.address(), "/").status, 200);
 }
 
 /// The key is read by whoever reads the project; nothing of it is in the environment or the
