@@ -1,6 +1,6 @@
 //! Which of several servers gets a request.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -90,4 +90,42 @@ fn a_backup_is_asked_only_while_no_other_server_can_be() {
         assert_eq!(server.get("/").text(), "first");
     }
     assert_eq!(backup.count(), before);
+}
+
+#[test]
+fn an_address_stays_with_its_server_and_the_busier_of_two_gets_less() {
+    let servers = [Backend::saying("one"), Backend::saying("two")];
+    let to = format!("to = [{}, {}]", url(&servers[0]), url(&servers[1]));
+    let server = passing_to(&format!("{{ {to}, balance = \"address\" }}"));
+    let first = server.get("/").text().to_owned();
+    for _ in 0..10 {
+        assert_eq!(server.get("/").text(), first);
+    }
+
+    let holding = |text: &'static str| {
+        Backend::start(move |head, stream| {
+            if head.starts_with("GET /hold ") {
+                // Until the client has left.
+                let _ = stream.read(&mut [0]);
+                return Goes::Ends;
+            }
+            respond(stream, text);
+            Goes::On
+        })
+    };
+    let servers = [holding("one"), holding("two")];
+    let to = format!("to = [{}, {}]", url(&servers[0]), url(&servers[1]));
+    let server = passing_to(&format!("{{ {to}, balance = \"least_requests\" }}"));
+    let mut held = server.connect();
+    held.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    let busy = eventually("the request that is held", || {
+        servers.iter().position(|one| one.count() == 1)
+    });
+    for _ in 0..60 {
+        assert_eq!(server.get("/").status, 200);
+    }
+    // It is taken where both draws hit it: a quarter of the time.
+    let more = servers[busy].count() - 1;
+    assert!((1..30).contains(&more), "{more}");
+    drop(held);
 }
