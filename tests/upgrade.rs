@@ -97,8 +97,10 @@ fn five_upgrades_lose_no_request_and_keep_the_process() {
     // It is a server like any other.
     let killed = site.workers()[0];
     site.signal_worker(killed, libc::SIGKILL);
-    eventually("successor", || (site.workers().len() == 2).then_some(()));
-    let workers = site.workers();
+    let workers = eventually("successor", || {
+        let now = site.workers();
+        (now.len() == 2 && !now.contains(&killed)).then_some(now)
+    });
     let pidfile = site.project.path("a.pid");
     assert!(pidfile.exists());
     let stopped = Finished::of(site.project.command("stop"));

@@ -57,7 +57,7 @@ static ROWS: &[(&str, char, bool, Fate)] = &[
     ("max-requests-jitter", ' ', true, Default("`max_requests` is spread over workers by itself")),
     ("limit-request-line", ' ', true, Default("the whole head is bounded, by `server.head_limit`")),
     ("limit-request-field_size", ' ', true, Default("the whole head is bounded, by `server.head_limit`")),
-    ("preload", ' ', false, Default("every worker imports the application itself")),
+    ("preload", ' ', false, Key("[python]", "preload")),
     ("backlog", ' ', true, Default("connections wait in the kernel's queue, `net.core.somaxconn` long")),
     ("worker-tmp-dir", ' ', true, NotNeeded("workers beat over a pipe, not a file")),
     ("capture-output", ' ', false, Default("what the application prints is in the log")),

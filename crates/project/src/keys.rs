@@ -249,6 +249,7 @@ pub(crate) static PYTHON: Section = Section {
             .uwsgi(&["processes", "workers"]),
         key("threads", Kind::Count(1, 1024, false), Default::Toml("4"), "Python threads in each worker: the requests it runs at once.")
             .uwsgi(&["threads", "enable-threads"]),
+        key("preload", Kind::Flag, Default::Toml("false"), "Whether the application is imported once, and workers are forked from the process that did: they share its memory, and one that is replaced starts at once. What it opens while it is imported (a connection to a database, a file) all workers share, too; an application that starts threads meanwhile is imported by each worker itself. A reload imports it anew."),
         key("start_timeout", Kind::Duration(1_000, 3_600_000), Default::Toml("\"2m\""), "How long a worker may take to import the application. One that takes longer has failed: the start ends, a reload leaves what serves, a replaced worker serves on."),
         key("warm_up", Kind::List, Default::Toml("[]"), "Paths that a new worker asks of its own application before it accepts connections: at the start, at a reload, and where a worker is replaced. One that is answered 5xx, raises an exception or takes longer than `request_timeout` has failed, as one that cannot be imported. `Host` is the first `server_name` of the first site with a `wsgi` route, or `localhost`."),
         key("queue", Kind::Count(1, 65536, false), Default::Toml("512"), "Requests which may wait for a Python thread, per worker. Beyond it the answer is 503 with Retry-After."),

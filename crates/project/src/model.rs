@@ -167,6 +167,9 @@ pub struct Python {
     pub processes: usize,
     /// `threads`: Python threads in each worker, 1 to 1024. Default 4.
     pub threads: usize,
+    /// `preload`: the application is imported once, and workers are forked from there. Default
+    /// false.
+    pub preload: bool,
     /// `start_timeout`: how long a worker may take to import the application. Default 2 min, 1 s
     /// to 1 h.
     pub start_timeout: Duration,

@@ -50,6 +50,59 @@ pub struct WorkerSpec {
     /// Files that go with a worker without a supervisor: its pidfile and its unix sockets.
     #[serde(default)]
     pub leftovers: Vec<Leftover>,
+    /// Not to serve: to import the application and fork workers ([`ForkOrder`]), over the control
+    /// socket.
+    #[serde(default)]
+    pub preload: bool,
+    /// What `ps` shows of the process: an argument of its command line.
+    #[serde(default)]
+    pub label: String,
+}
+
+impl WorkerSpec {
+    /// Gives each descriptor the number that it has in another process; none if one has none.
+    pub fn renumber(&mut self, number: impl Fn(RawFd) -> Option<RawFd>) -> Option<()> {
+        let own = self.listeners.iter_mut().map(|listener| &mut listener.fd);
+        let others = self.others.iter_mut().map(|other| &mut other.listener.fd);
+        let unix = self.unix.iter_mut().map(|unix| &mut unix.fd);
+        let access = self.access_logs.iter_mut().map(|(_, fd)| fd);
+        let single = [
+            &mut self.log,
+            &mut self.control,
+            &mut self.figures,
+            &mut self.counts,
+        ];
+        let single = single.into_iter().flatten();
+        let manager = self.manager.iter_mut().map(|manager| &mut manager.fd);
+        let all = own.chain(others).chain(unix).chain(access);
+        for fd in all.chain(single).chain(manager) {
+            *fd = number(*fd)?;
+        }
+        Some(())
+    }
+}
+
+/// Supervisor to the process that has imported the application: fork a worker. One line of JSON;
+/// the descriptors come along with its first bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkOrder {
+    /// The numbers of the descriptors in the supervisor, in the order in which they come. The first
+    /// one is that of the [`WorkerSpec`], which knows them by these numbers.
+    pub descriptors: Vec<RawFd>,
+    /// Standard output and error, if they are not those of the process itself.
+    pub printed: Option<[RawFd; 2]>,
+    /// The supervisor's process: the worker's parent, from the start on.
+    pub supervisor: u32,
+}
+
+/// The answer to a [`ForkOrder`]: one line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forked {
+    /// The worker's process.
+    Pid(u32),
+    /// There is none.
+    Failed(String),
 }
 
 /// A service manager (sd_notify(3)).

@@ -5,7 +5,8 @@
 //! 1. nobody else has the addresses ([`crate::listeners`]);
 //! 2. the interpreter and its packages are ready ([`crate::python`]);
 //! 3. the project's own commands have run ([`crate::hooks`]);
-//! 4. the sockets are bound, the library is at hand ([`crate::library`]).
+//! 4. the sockets are bound, the library is at hand ([`crate::library`]);
+//! 5. the application is imported, if that is done once for all workers ([`crate::preload`]).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::confine::Confines;
 use crate::error::Halt;
 use crate::library::Library;
 use crate::listeners::{BindError, Listeners};
+use crate::preload::Preload;
 use crate::spawn::Launcher;
 use crate::stage::Stage;
 use crate::{hooks, python};
@@ -30,6 +32,8 @@ pub(crate) struct Generation {
     /// From 1.
     pub(crate) number: u64,
     pub(crate) launcher: Launcher,
+    /// Where workers come from, if not from the interpreter.
+    pub(crate) preload: Option<Preload>,
     pub(crate) listeners: Listeners,
     /// For messages: who set what.
     pub(crate) settings: Vec<Setting>,
@@ -60,7 +64,8 @@ impl Generation {
         let (python, environment) = set_up(project, stage).await?;
         let passed = passed.with_unix(project)?;
         let listeners = passed.bind(&addresses, slots(project))?;
-        Generation::with(1, loaded, listeners, library, python, environment)
+        let generation = Generation::with(1, loaded, listeners, library, python, environment)?;
+        generation.preloaded(stage).await
     }
 
     /// One that is never to serve: without sockets, in one worker.
@@ -87,7 +92,8 @@ impl Generation {
         let (python, environment) = ready_python(project, stage).await?;
         let listeners = before.successors(&addresses(project), slots(project))?;
         let listeners = listeners.with_unix(project)?;
-        Generation::with(number, loaded, listeners, library, python, environment)
+        let generation = Generation::with(number, loaded, listeners, library, python, environment)?;
+        generation.preloaded(stage).await
     }
 
     fn with(
@@ -103,6 +109,7 @@ impl Generation {
             number,
             listeners,
             settings: loaded.settings,
+            preload: None,
             launcher: Launcher {
                 project: loaded.project,
                 python,
@@ -134,6 +141,7 @@ impl Generation {
             number: own.number,
             listeners,
             settings: Vec::new(),
+            preload: None,
             launcher: Launcher {
                 project: own.project,
                 python: own.python,
@@ -158,10 +166,11 @@ impl Generation {
         };
         drop(listeners()?);
         let (python, environment) = set_up(project, &mut stage).await?;
-        Ok(Generation {
+        let generation = Generation {
             number: self.number + 1,
             listeners: listeners()?,
             settings: loaded.settings,
+            preload: None,
             launcher: Launcher {
                 project: loaded.project,
                 python,
@@ -169,7 +178,24 @@ impl Generation {
                 tickets: Arc::clone(&self.launcher.tickets),
                 environment,
             },
-        })
+        };
+        generation.preloaded(&mut stage).await
+    }
+
+    /// With the application imported, if that is done once for all workers.
+    async fn preloaded(mut self, stage: &mut Stage) -> Result<Generation, Halt> {
+        let (server, python) = (&self.project().server, &self.project().python);
+        if server.master && python.preload && python.has_application() {
+            self.preload = Preload::start(&self.launcher, stage).await?;
+        }
+        Ok(self)
+    }
+
+    /// No worker is forked from now on.
+    pub(crate) async fn end_preload(&self) {
+        if let Some(preload) = &self.preload {
+            preload.end().await;
+        }
     }
 
     pub(crate) fn project(&self) -> &Project {

@@ -69,6 +69,7 @@ mod memory;
 mod notify;
 mod place;
 mod port_owner;
+mod preload;
 mod process;
 mod progress;
 mod protocol;

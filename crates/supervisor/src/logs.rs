@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::confine::Confines;
 use crate::control::Reply;
-use crate::worker::Role;
 use crate::{daemon, sys};
 
 /// Opens what the project's lines go to, beside what is open already.
@@ -63,32 +62,39 @@ pub(crate) struct Pipes {
     /// For its own; none if they go straight to where the log does.
     log: Option<PipeWriter>,
     access: Vec<(LogTarget, PipeWriter)>,
+    /// For what is printed, likewise.
+    printed: Option<[PipeWriter; 2]>,
 }
 
 impl Pipes {
-    /// Sees to it that what a worker prints, and its lines, go where the log does.
+    /// Sees to it that what a worker with this name prints, and its lines, go where the log does.
     pub(crate) fn connect(
         command: &mut Command,
-        role: Role,
+        name: String,
         project: &Project,
     ) -> io::Result<Pipes> {
         let log = &project.server.log;
-        let name = match role.number() {
-            0 => "front".to_owned(),
-            number => format!("worker {number}"),
-        };
-        let [stdout, stderr] = appliance_log::stdio(&name, Some(log), Streams::Apart)?;
-        command.stdout(stdout).stderr(stderr);
         let mut access = Vec::new();
         for target in project.access_logs() {
             let pipe = appliance_log::ready_pipe(name.clone(), target.clone())?;
             access.push((target, pipe));
         }
-        let log = match appliance_log::needs_collector(&log.target) {
-            true => Some(appliance_log::pipe(Kind::Events, name, log)?),
-            false => None,
-        };
-        Ok(Pipes { log, access })
+        if !appliance_log::needs_collector(&log.target) {
+            let [stdout, stderr] = appliance_log::stdio(&name, Some(log), Streams::Apart)?;
+            command.stdout(stdout).stderr(stderr);
+            return Ok(Pipes {
+                access,
+                ..Pipes::default()
+            });
+        }
+        let printed = appliance_log::printed_pipes(&name, log)?;
+        command.stdout(printed[0].try_clone()?);
+        command.stderr(printed[1].try_clone()?);
+        Ok(Pipes {
+            log: Some(appliance_log::pipe(Kind::Events, name, log)?),
+            access,
+            printed: Some(printed),
+        })
     }
 
     /// Makes them those of the user who writes to them.
@@ -100,6 +106,12 @@ impl Pipes {
 
     pub(crate) fn log(&self) -> Option<RawFd> {
         self.log.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    /// For standard output and error of a process that is forked.
+    pub(crate) fn printed(&self) -> Option<[RawFd; 2]> {
+        let [output, error] = self.printed.as_ref()?;
+        Some([output.as_raw_fd(), error.as_raw_fd()])
     }
 
     pub(crate) fn access(&self) -> Vec<(LogTarget, RawFd)> {

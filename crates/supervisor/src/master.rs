@@ -28,7 +28,7 @@ use crate::lifecycle::{End, State, Step};
 use crate::logs;
 use crate::look::Look;
 use crate::notify::Notifier;
-use crate::process::{self, Exit, Process, What, WorkerId};
+use crate::process::{self, Exit, What, WorkerId};
 use crate::protocol::Request;
 use crate::signals::{Signals, Stop, Wish};
 use crate::worker::{Role, Worker};
@@ -297,11 +297,13 @@ impl Master {
     fn launch(&mut self, generation: &Generation, role: Role) -> std::io::Result<WorkerId> {
         let listeners = &generation.listeners;
         let (command, socket, figures) = generation.launcher.supervised(role, listeners)?;
-        let child = command.spawn()?;
-        let pid = child.id().unwrap_or_default();
+        // The front without an application has nothing of it.
+        let preload = generation.preload.as_ref();
+        let preload = preload.filter(|_| role != Role::StandIn);
+        let (process, pid) = command.start(preload)?;
         self.started += 1;
         let id = WorkerId(self.started);
-        let control = process::follow(id, Process::Child(child), socket, self.reporter.clone())?;
+        let control = process::follow(id, process, socket, self.reporter.clone())?;
         tracing::debug!(worker = role.number(), pid, "worker starting");
         let since = Instant::now();
         let worker = Worker {

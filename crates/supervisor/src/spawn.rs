@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use appliance_figures::Page;
 use appliance_project::Project;
 use appliance_project::tickets::{self, TicketSecret};
-use appliance_project::wire::{Leftover, Manager, WorkerSpec};
+use appliance_project::wire::{ForkOrder, Leftover, Manager, WorkerSpec};
 
 use crate::confine::Confines;
 use crate::error::StartError;
@@ -20,6 +20,8 @@ use crate::library::Library;
 use crate::listeners::Listeners;
 use crate::logs::{self, Pipes};
 use crate::notify::Notifier;
+use crate::preload::Preload;
+use crate::process::Process;
 use crate::python::Environment;
 use crate::shared;
 use crate::sys::{self, Execution, Inheritance};
@@ -43,11 +45,19 @@ loader = machinery.ExtensionFileLoader('appliance_worker', library); \
 worker = loader.create_module(machinery.ModuleSpec('appliance_worker', loader, origin=library)); \
 loader.exec_module(worker); sys.exit(worker.run(spec))";
 
+/// What a process of the interpreter is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Worker(Role),
+    /// To import the application, and to have workers forked from it.
+    Preload,
+}
+
 /// What ties a worker to its supervisor.
 #[derive(Debug, Clone, Copy)]
 struct Ties {
     control: RawFd,
-    figures: RawFd,
+    figures: Option<RawFd>,
 }
 
 /// What only a worker without a supervisor minds by itself.
@@ -85,11 +95,26 @@ impl Launcher {
         let figures = Page::make(file)?;
         let ties = Ties {
             control: theirs.as_raw_fd(),
-            figures: figures.fd(),
+            figures: Some(figures.fd()),
         };
-        let mut command = self.command(role, listeners, Some(ties), Alone::default())?;
+        let task = Task::Worker(role);
+        let mut command = self.command(task, listeners, Some(ties), Alone::default())?;
         command.control = Some(theirs);
         Ok((command, ours, figures))
+    }
+
+    /// The command of the process that workers are forked from, and the supervisor's end of its
+    /// socket.
+    pub(crate) fn preloading(&self) -> io::Result<(WorkerCommand, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let ties = Ties {
+            control: theirs.as_raw_fd(),
+            figures: None,
+        };
+        let nowhere = Listeners::none();
+        let mut command = self.command(Task::Preload, &nowhere, Some(ties), Alone::default())?;
+        command.control = Some(theirs);
+        Ok((command, ours))
     }
 
     /// Why no worker can be started.
@@ -112,7 +137,7 @@ impl Launcher {
         files.extend(pidfile);
         let manager = Notifier::of_environment().for_successor_alone();
         let alone = Alone { manager, files };
-        self.command(Role::Slot(0), listeners, None, alone)
+        self.command(Task::Worker(Role::Slot(0)), listeners, None, alone)
     }
 
     /// The secret of the period before this one: the oldest whose tickets are still taken.
@@ -124,36 +149,41 @@ impl Launcher {
 
     fn command(
         &self,
-        role: Role,
+        task: Task,
         listeners: &Listeners,
         ties: Option<Ties>,
         alone: Alone,
     ) -> io::Result<WorkerCommand> {
         let control = ties.map(|ties| ties.control);
-        let figures = ties.map(|ties| ties.figures);
+        let figures = ties.and_then(|ties| ties.figures);
         let mut project = self.project.clone();
         let file = self.project.file.display();
-        let (slot, own, label) = match role {
-            Role::Slot(slot) => {
-                let label = format!("appliance: worker {} of {file}", slot + 1);
-                (Some(slot), listeners.of_slot(slot), label)
+        let (number, name, own, what) = match task {
+            Task::Worker(Role::Slot(slot)) => {
+                let name = format!("worker {}", slot + 1);
+                (slot + 1, name.clone(), listeners.of_slot(slot), name)
             }
-            Role::StandIn => {
+            Task::Worker(Role::StandIn) => {
                 project.python.application = None;
                 project.python.others.clear();
-                let label = format!("appliance: front without application of {file}");
-                (None, Vec::new(), label)
+                let what = "front without application".to_owned();
+                (0, "front".to_owned(), Vec::new(), what)
+            }
+            Task::Preload => {
+                let what = "application, for workers to be forked".to_owned();
+                (0, "preload".to_owned(), Vec::new(), what)
             }
         };
+        let label = format!("appliance: {what} of {file}");
         let others = match control {
-            Some(_) => listeners.of_others(slot),
+            Some(_) => listeners.of_others(number.checked_sub(1)),
             None => Vec::new(),
         };
         let mut keep: Vec<RawFd> = own.iter().map(|listener| listener.fd).collect();
         keep.extend(others.iter().map(|other| other.listener.fd));
         let unix = listeners.unix().told();
         keep.extend(unix.iter().map(|unix| unix.fd));
-        let counts = control.and_then(|_| shared::fd());
+        let counts = figures.and_then(|_| shared::fd());
         keep.extend(counts);
         let manager = alone.manager.as_ref().map(|(socket, patience)| Manager {
             fd: socket.as_raw_fd(),
@@ -163,13 +193,13 @@ impl Launcher {
         let mut command = Command::new(&self.python);
         // A worker alone writes to files by itself: this process makes way for it.
         let pipes = match control.is_some() || !logs::needs_thread(&project) {
-            true => Pipes::connect(&mut command, role, &project)?,
+            true => Pipes::connect(&mut command, name, &project)?,
             false => Pipes::default(),
         };
         pipes.give(&Confines::of(&project.server))?;
         keep.extend(pipes.descriptors());
         let spec = WorkerSpec {
-            slot: role.number(),
+            slot: number,
             project,
             tickets: self.current_tickets(),
             listeners: own,
@@ -182,12 +212,15 @@ impl Launcher {
             counts,
             manager,
             leftovers: alone.files,
+            preload: task == Task::Preload,
+            label: label.clone(),
         };
         let mut file = sys::memory_file(c"appliance_worker_spec", Execution::Denied)?;
         file.write_all(&serde_json::to_vec(&spec)?)?;
-        keep.extend([self.library.fd(), file.as_raw_fd()]);
         keep.extend(control);
         keep.extend(figures);
+        let descriptors = keep.clone();
+        keep.extend([self.library.fd(), file.as_raw_fd()]);
 
         command
             .args(["-c", BOOT, &label])
@@ -206,6 +239,7 @@ impl Launcher {
         Ok(WorkerCommand {
             command,
             spec: file,
+            descriptors,
             pipes,
             control: None,
             manager: alone.manager.map(|(socket, _)| socket),
@@ -222,6 +256,8 @@ fn descriptor_path(fd: RawFd) -> String {
 pub(crate) struct WorkerCommand {
     command: Command,
     spec: std::fs::File,
+    /// What the specification names.
+    descriptors: Vec<RawFd>,
     pipes: Pipes,
     control: Option<UnixStream>,
     /// Open until the worker has it.
@@ -237,10 +273,32 @@ impl WorkerCommand {
             pipes,
             control,
             manager,
+            ..
         } = self;
         let child = tokio::process::Command::from(command).spawn();
         drop((spec, pipes, control, manager));
         child
+    }
+
+    /// The same, from the process that has imported the application, if that can be; and the process's
+    /// number.
+    pub(crate) fn start(self, preload: Option<&Preload>) -> io::Result<(Process, u32)> {
+        if let Some(preload) = preload {
+            let printed = self.pipes.printed();
+            let spec = std::iter::once(self.spec.as_raw_fd());
+            let named = spec.chain(self.descriptors.iter().copied());
+            let order = ForkOrder {
+                descriptors: named.chain(printed.into_iter().flatten()).collect(),
+                printed,
+                supervisor: std::process::id(),
+            };
+            if let Some(pid) = preload.fork(&order)? {
+                return Ok((Process::adopted(pid)?, pid));
+            }
+        }
+        let child = self.spawn()?;
+        let pid = child.id().unwrap_or_default();
+        Ok((Process::Child(child), pid))
     }
 
     /// Becomes the worker. Returns only when that fails.

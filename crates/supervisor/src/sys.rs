@@ -148,6 +148,14 @@ fn mask_signals(how: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// Whether a descendant whose parent ends becomes this process's child, and not that of the first
+/// process.
+pub(crate) fn adopt_orphans(adopts: bool) -> io::Result<()> {
+    // SAFETY: PR_SET_CHILD_SUBREAPER takes a number and no pointer.
+    check(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, libc::c_ulong::from(adopts)) })?;
+    Ok(())
+}
+
 /// How child `pid` has ended, if it has; it must not have been waited for.
 pub(crate) fn reap(pid: u32) -> io::Result<Option<ExitStatus>> {
     let Ok(pid) = libc::pid_t::try_from(pid) else {

@@ -12,6 +12,7 @@ mod inspect;
 mod life;
 mod log;
 mod memory;
+mod preload;
 mod process;
 mod recycling;
 mod replacement;

@@ -6,13 +6,16 @@
 //! 4. warm up: a worker that cannot answer is none;
 //! 5. report ready, wait for the word, serve until told to stop;
 //! 6. drain the front, then the pool, and say so.
+//!
+//! With `python.preload` another process has done step 2, and workers begin as forks of it
+//! ([`preload`]).
 
 use std::borrow::Cow;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use appliance_bridge::Pool;
+use appliance_bridge::{Applications, Pool};
 use appliance_front::{Front, Listeners, Tickets};
 use appliance_project::Project;
 use appliance_project::wire::FromWorker;
@@ -22,6 +25,7 @@ use tokio::runtime::Runtime;
 use crate::control::{self, Orders, StopSignals};
 use crate::cover::Covers;
 use crate::log::WorkerLog;
+use crate::preload::{self, Became};
 use crate::process;
 use crate::recycling::Bounds;
 use crate::replacement::{Replacement, end_when_stuck};
@@ -34,13 +38,67 @@ const OVERDUE: u8 = 4;
 
 /// Runs a worker; returns the process's exit status.
 pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
-    let mut assignment = match Assignment::read(spec_path) {
-        Ok(assignment) => assignment,
+    match Assignment::read(spec_path) {
+        Ok(assignment) if assignment.preloads => preload_and_fork(py, assignment),
+        Ok(assignment) => run_worker(py, assignment, None),
         Err(error) => {
             eprintln!("error: cannot read the worker's spec `{spec_path}`: {error}");
+            FAILED
+        }
+    }
+}
+
+/// Imports the application; then this process forks workers, and is one itself in each fork.
+fn preload_and_fork(py: Python<'_>, mut assignment: Assignment) -> u8 {
+    let Some(control) = assignment.control.take() else {
+        eprintln!("error: nobody says when to fork a worker");
+        return FAILED;
+    };
+    let applications = match import_once(py, &assignment.project) {
+        Ok(applications) => applications,
+        Err(failure) => {
+            failure.report(Some(&control));
             return FAILED;
         }
     };
+    let label = std::mem::take(&mut assignment.label);
+    drop(assignment);
+    let became = preload::serve(py, interpreter(py), &control);
+    drop(control);
+    match became {
+        Ok(Became::Worker(assignment)) => {
+            // Nothing depends on it.
+            let _ = process::relabel(&label, &assignment.label);
+            run_worker(py, *assignment, Some(applications))
+        }
+        Ok(Became::Ended) => DRAINED,
+        Err(error) => {
+            eprintln!("error: cannot fork workers: {error}");
+            FAILED
+        }
+    }
+}
+
+/// Imports for all workers, or says why each of them has to do that by itself.
+fn import_once(py: Python<'_>, project: &Project) -> Result<Applications, Failure> {
+    settle_in(py, project)?;
+    let applications = import(py, project)?;
+    let failed = |error: String| Failure::new("python.preload", error);
+    match preload::objection(py) {
+        Ok(None) => {}
+        Ok(Some(objection)) => return Err(failed(objection)),
+        Err(error) => return Err(failed(error.to_string())),
+    }
+    // What a buffer holds would be printed by every fork.
+    process::flush(py).map_err(|error| failed(error.to_string()))?;
+    Ok(applications)
+}
+
+fn run_worker(
+    py: Python<'_>,
+    mut assignment: Assignment,
+    applications: Option<Applications>,
+) -> u8 {
     let control = assignment.control.take();
     let log = match WorkerLog::start(&mut assignment, control.is_some()) {
         Ok(log) => log,
@@ -49,16 +107,21 @@ pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
             return FAILED;
         }
     };
-    let status = run_with_log(py, assignment, control);
+    let status = run_with_log(py, assignment, control, applications);
     log.finish();
     status
 }
 
-fn run_with_log(py: Python<'_>, assignment: Assignment, control: Option<UnixStream>) -> u8 {
+fn run_with_log(
+    py: Python<'_>,
+    assignment: Assignment,
+    control: Option<UnixStream>,
+    applications: Option<Applications>,
+) -> u8 {
     let reporter = control
         .as_ref()
         .and_then(|control| control.try_clone().ok());
-    match start_and_serve(py, assignment, control) {
+    match start_and_serve(py, assignment, control, applications) {
         Ok(End::Drained) => {
             control::tell(reporter.as_ref(), &FromWorker::Drained);
             DRAINED
@@ -77,6 +140,7 @@ fn start_and_serve(
     py: Python<'_>,
     assignment: Assignment,
     control: Option<UnixStream>,
+    applications: Option<Applications>,
 ) -> Result<End, Failure> {
     let Assignment {
         slot,
@@ -101,14 +165,8 @@ fn start_and_serve(
         })?;
         appliance_figures::count_in(page);
     }
-    crate::streams::print_whole_lines(py);
-    std::env::set_current_dir(&project.python.chdir).map_err(|error| {
-        Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
-    })?;
-    if let Some(bytes) = project.python.memory_limit_bytes {
-        crate::memory::limit_address_space(bytes).map_err(|error| {
-            Failure::new("python.memory_limit", format!("cannot set it: {error}"))
-        })?;
+    if applications.is_none() {
+        settle_in(py, &project)?;
     }
     if let Some(counts) = counts
         && let Err(error) = appliance_front::share_counts(&counts)
@@ -123,7 +181,7 @@ fn start_and_serve(
             .as_ref()
             .and_then(|control| control.try_clone().ok()),
     ));
-    let pool = start_pool(py, &project, Arc::clone(&replacement))?;
+    let pool = start_pool(py, &project, applications, Arc::clone(&replacement))?;
     let pool = Arc::new(pool);
     let runtime = runtime(&pool)
         .map_err(|error| Failure::new("python", format!("cannot start the front: {error}")))?;
@@ -237,21 +295,43 @@ enum End {
     Cold,
 }
 
-fn start_pool(
-    py: Python<'_>,
-    project: &Project,
-    replacement: Arc<Replacement>,
-) -> Result<Pool, Failure> {
-    if !project.python.has_application() {
-        return Ok(Pool::closed());
+/// What the application finds: its folder, its streams, its bounds.
+fn settle_in(py: Python<'_>, project: &Project) -> Result<(), Failure> {
+    crate::streams::print_whole_lines(py);
+    std::env::set_current_dir(&project.python.chdir).map_err(|error| {
+        Failure::new("python.chdir", format!("cannot enter the folder: {error}"))
+    })?;
+    if let Some(bytes) = project.python.memory_limit_bytes {
+        crate::memory::limit_address_space(bytes).map_err(|error| {
+            Failure::new("python.memory_limit", format!("cannot set it: {error}"))
+        })?;
     }
-    let applications = appliance_bridge::import(py, &project.python).map_err(|error| Failure {
+    Ok(())
+}
+
+fn import(py: Python<'_>, project: &Project) -> Result<Applications, Failure> {
+    appliance_bridge::import(py, &project.python).map_err(|error| Failure {
         error: error.error,
         key: error.key.into(),
         traceback: error.traceback,
         hint: error.hint,
         is_logged: false,
-    })?;
+    })
+}
+
+fn start_pool(
+    py: Python<'_>,
+    project: &Project,
+    applications: Option<Applications>,
+    replacement: Arc<Replacement>,
+) -> Result<Pool, Failure> {
+    if !project.python.has_application() {
+        return Ok(Pool::closed());
+    }
+    let applications = match applications {
+        Some(applications) => applications,
+        None => import(py, project)?,
+    };
     let ask = move |reason| replacement.ask(reason);
     Pool::start(py, &project.python, applications, ask).map_err(|error| {
         Failure::new(

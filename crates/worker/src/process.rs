@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -29,15 +30,65 @@ pub(crate) fn end_soon(status: u8) {
 /// Returns only if that fails.
 pub(crate) fn end_now(py: Python<'_>, status: u8) -> u8 {
     let flush_and_end = || -> PyResult<()> {
-        let sys = py.import("sys")?;
-        sys.getattr("stdout")?.call_method0("flush")?;
-        sys.getattr("stderr")?.call_method0("flush")?;
+        flush(py)?;
         py.import("os")?.call_method1("_exit", (status,)).map(drop)
     };
     if let Err(error) = flush_and_end() {
         tracing::error!(%error, "cannot end at once");
     }
     status
+}
+
+/// Writes what Python's streams hold back.
+pub(crate) fn flush(py: Python<'_>) -> PyResult<()> {
+    let sys = py.import("sys")?;
+    for name in ["stdout", "stderr"] {
+        let stream = sys.getattr(name)?;
+        // In a process that was started without.
+        if !stream.is_none() {
+            stream.call_method0("flush")?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a forked process, which has nothing to clear away.
+pub(crate) fn end(status: i32) -> ! {
+    // SAFETY: _exit(2) runs no destructors and touches no memory of ours.
+    unsafe { libc::_exit(status) }
+}
+
+/// Has the process die with its parent, which must be `parent`.
+pub(crate) fn die_with(parent: u32) -> io::Result<()> {
+    // SAFETY: PR_SET_PDEATHSIG takes a signal number and no pointer.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    match std::os::unix::process::parent_id() == parent {
+        true => Ok(()),
+        false => Err(io::Error::other("the supervisor is not its parent")),
+    }
+}
+
+/// Has `ps` show `label` where the command line says `before`; cut to its length.
+pub(crate) fn relabel(before: &str, label: &str) -> io::Result<()> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The name, in parentheses, may hold anything; `arg_start` is the 46th field behind it.
+    let (_, fields) = stat.rsplit_once(") ").ok_or_else(missing)?;
+    let start = fields
+        .split(' ')
+        .nth(45)
+        .and_then(|field| field.parse().ok());
+    let start: u64 = start.filter(|start| *start > 0).ok_or_else(missing)?;
+    let line = std::fs::read("/proc/self/cmdline")?;
+    let at = memchr::memmem::find(&line, before.as_bytes()).ok_or_else(missing)?;
+    let mut bytes = label.as_bytes().to_vec();
+    bytes.resize(before.len(), b' ');
+    let memory = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/self/mem")?;
+    memory.write_all_at(&bytes, start + at as u64)
 }
 
 /// Puts `pipes` where standard output and error are; what was there.

@@ -1,9 +1,11 @@
 //! What the supervisor hands over: the spec, and the descriptors that it names.
 #![allow(unsafe_code)] // descriptors arrive as numbers
 
+use std::collections::HashMap;
 use std::fs::File;
+use std::io::Seek;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 
@@ -11,7 +13,7 @@ use appliance_front::ListenAt;
 use appliance_project::Project;
 use appliance_project::model::LogTarget;
 use appliance_project::tickets::TicketSecret;
-use appliance_project::wire::WorkerSpec;
+use appliance_project::wire::{ForkOrder, WorkerSpec};
 
 use crate::alone::{Leftovers, Manager};
 
@@ -35,14 +37,23 @@ pub(crate) struct Assignment {
     pub(crate) counts: Option<OwnedFd>,
     pub(crate) manager: Option<Manager>,
     pub(crate) leftovers: Leftovers,
+    /// It is to fork workers, not to serve.
+    pub(crate) preloads: bool,
+    /// What `ps` is to show.
+    pub(crate) label: String,
 }
 
 impl Assignment {
     pub(crate) fn read(path: &str) -> std::io::Result<Self> {
         let spec: WorkerSpec = serde_json::from_slice(&std::fs::read(path)?)?;
         close_on_exec_all();
+        Ok(Assignment::of(spec))
+    }
+
+    /// `spec`, whose descriptors are this process's.
+    fn of(spec: WorkerSpec) -> Self {
         let own = own_sockets(&spec);
-        Ok(Assignment {
+        Assignment {
             own,
             slot: spec.slot,
             project: spec.project,
@@ -78,8 +89,33 @@ impl Assignment {
                 .manager
                 .map(|manager| Manager::new(adopt(manager.fd), manager.watchdog_ms)),
             leftovers: Leftovers(spec.leftovers),
-        })
+            preloads: spec.preload,
+            label: spec.label,
+        }
     }
+
+    /// What came with `order`, in `received`.
+    pub(crate) fn of_fork(order: &ForkOrder, received: Vec<OwnedFd>) -> std::io::Result<Self> {
+        let missing = || std::io::Error::other("descriptors are missing");
+        if received.len() != order.descriptors.len() {
+            return Err(missing());
+        }
+        let mut received = received.into_iter();
+        let spec = File::from(received.next().ok_or_else(missing)?);
+        let mut spec: WorkerSpec = serde_json::from_reader(rewound(spec)?)?;
+        let numbers = order.descriptors[1..].iter().copied();
+        // The spec owns them from now on, as it does those that were inherited.
+        let numbers: HashMap<RawFd, RawFd> =
+            numbers.zip(received.map(IntoRawFd::into_raw_fd)).collect();
+        spec.renumber(|fd| numbers.get(&fd).copied())
+            .ok_or_else(missing)?;
+        Ok(Assignment::of(spec))
+    }
+}
+
+fn rewound(mut file: File) -> std::io::Result<std::io::BufReader<File>> {
+    file.rewind()?;
+    Ok(std::io::BufReader::new(file))
 }
 
 /// All but those of a service manager, in which connections wait for the next server.

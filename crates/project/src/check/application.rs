@@ -23,6 +23,7 @@ impl Check<'_, '_> {
         let env = self.variables(table);
         let processes = self.processes(table, server);
         let threads = self.reader.count(table, "threads");
+        let preload = self.reader.flag(table, "preload");
         let start_timeout = self.reader.duration(table, "start_timeout");
         let warm_up = self.warm_up(table);
         let queue = self.reader.count(table, "queue");
@@ -48,6 +49,7 @@ impl Check<'_, '_> {
             env: env?,
             processes: processes?,
             threads: threads??,
+            preload: preload?,
             start_timeout: start_timeout?,
             warm_up: warm_up?,
             queue: queue??,

@@ -176,6 +176,7 @@ impl Master {
             Err(Halt::Stopped(_)) => return,
             Err(Halt::Failed(error)) => {
                 let text = explain::plain(&error, &project, &settings);
+                show_traceback(&error, &asked);
                 return self.refuse(&asked, NOT_STARTED, &text);
             }
         };
@@ -301,11 +302,7 @@ impl Master {
         }
         let generation = &rollout.generation;
         let text = explain::plain(&error, generation.project(), &generation.settings);
-        // Its worker has written the traceback to the log, which those who asked may not see.
-        if let Some(traceback) = explain::traceback(&error) {
-            let lines = traceback.trim_end();
-            rollout.asked.iter().for_each(|reply| reply.progress(lines));
-        }
+        show_traceback(&error, &rollout.asked);
         match rollout.kind {
             Kind::Upgrade => self.leaving = Some(Leave::HandBack { why: text }),
             Kind::First | Kind::Reload => self.refuse(&rollout.asked, NOT_STARTED, &text),
@@ -322,5 +319,13 @@ impl Master {
             .iter()
             .for_each(|reply| reply.failed(exit_status, why));
         self.last_failure = Some(why.to_owned());
+    }
+}
+
+/// The worker has written it to the log, which those who asked may not see.
+fn show_traceback(error: &StartError, asked: &[Reply]) {
+    if let Some(traceback) = explain::traceback(error) {
+        let lines = traceback.trim_end();
+        asked.iter().for_each(|reply| reply.progress(lines));
     }
 }

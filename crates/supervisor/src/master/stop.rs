@@ -76,6 +76,7 @@ impl Master {
                 }
             }
         }
+        self.generation.end_preload().await;
         outcome
     }
 

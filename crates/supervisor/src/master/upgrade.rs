@@ -196,6 +196,7 @@ impl Master {
     /// Lets tasks finish what they are at, so that nothing is forgotten with this program.
     async fn settle(&mut self) {
         const ROUNDS: usize = 16;
+        self.generation.end_preload().await;
         for slot in &mut self.slots {
             let successor = slot.call_off_successor();
             if let Some(worker) = successor.and_then(|id| self.workers.get_mut(&id)) {
