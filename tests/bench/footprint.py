@@ -87,7 +87,7 @@ def demo():
     python, routes = project["python"], project["site"][0]["routes"]
     app = servers.App(module=python["module"], path=PATH, chdir=COPY / python["chdir"],
                       virtualenv=COPY / ".venv", locations=locations(routes),
-                      routes=toml_routes(routes))
+                      routes=toml_routes(routes), preload=python.get("preload", False))
     if not (app.virtualenv / "bin/pip").exists():
         prepare.run([prepare.PYTHON, "-m", "venv", app.virtualenv], 120)
     prepare.run([app.virtualenv / "bin/pip", "install", "-q", "--disable-pip-version-check",

@@ -6,6 +6,7 @@ Everyone gets two processes, one CPython (the benchmark's virtualenv), no access
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import socket
@@ -40,6 +41,7 @@ class App:
     virtualenv: pathlib.Path = prepare.VENV
     locations: str = LOCATIONS
     routes: str = ROUTES
+    preload: bool = False
 
 
 PLAIN = App("plain", "/wsgi")
@@ -145,7 +147,8 @@ def bjoern(_folder, port, app, _threads, _binary):
 
 def appliance(folder, port, app, threads, binary):
     (folder / "project.toml").write_text(PROJECT.format(
-        app=app, port=port, processes=PROCESSES, threads=threads))
+        app=app, port=port, processes=PROCESSES, threads=threads,
+        preload=json.dumps(app.preload)))
     return [[binary, "serve", folder / "project.toml"]], ""
 
 
@@ -208,6 +211,7 @@ module = "{app.module}"
 virtualenv = "{app.virtualenv}"
 processes = {processes}
 threads = {threads}
+preload = {preload}
 
 [[site]]
 listen = ["127.0.0.1:{port}"]
