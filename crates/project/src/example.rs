@@ -66,6 +66,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("python", "{ module = \"config.wsgi:application\" }"),
     ("rate", "\"10/s\""),
     ("rate_limit", "\"10/s\""),
+    ("read_write_paths", "[\"media\", \"data\"]"),
     ("realm", "\"Staff only\""),
     ("redirect", "\"/new\""),
     ("redirect_to_https", "true"),

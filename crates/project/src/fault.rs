@@ -110,6 +110,8 @@ pub(crate) enum Fault {
     UserWithoutGroup { uid: u32 },
     /// `group` without `user`.
     GroupWithoutUser,
+    /// `read_write_paths` without `no_new_privileges`.
+    PathsWithPrivileges,
     /// `daemonize` where nobody could say that the server serves.
     DaemonWithoutMaster,
     /// `umask`: not octal, or too much.

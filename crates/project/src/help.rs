@@ -59,6 +59,7 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::NoModule { .. } => "add `module = \"package.wsgi\"` to `[python]`".into(),
         Fault::ProcessesWithoutMaster { .. }
         | Fault::ReplacementWithoutMaster { .. }
+        | Fault::PathsWithPrivileges
         | Fault::DaemonWithoutMaster => {
             "leave out one of the two".into()
         }

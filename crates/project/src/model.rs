@@ -53,6 +53,9 @@ pub struct Server {
     pub umask: Option<u32>,
     /// `no_new_privileges`: workers, and what they start, can gain none. Default true.
     pub no_new_privileges: bool,
+    /// `read_write_paths`: folders that exist, the only ones that workers may write to, and what they
+    /// start. None: wherever their user may. Only with `no_new_privileges`.
+    pub read_write_paths: Option<Vec<PathBuf>>,
     /// `daemonize`: what the server writes to when it runs in the background. None: it does not.
     /// Only with a supervisor.
     pub daemonize: Option<PathBuf>,

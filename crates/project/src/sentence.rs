@@ -100,6 +100,9 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
         Fault::GroupWithoutUser => f.write_str(
             "`server.group` without `server.user`: root in another group would still be root",
         ),
+        Fault::PathsWithPrivileges => f.write_str(
+            "`server.read_write_paths` restricts nobody who may gain privileges (`no_new_privileges = false`)",
+        ),
         Fault::DaemonWithoutMaster => f.write_str(
             "`server.daemonize` returns when the site serves, which with `server.master = false` nobody says",
         ),

@@ -25,7 +25,7 @@ use crate::listeners::{BindError, Listeners};
 use crate::preload::Preload;
 use crate::spawn::Launcher;
 use crate::stage::Stage;
-use crate::{hooks, python};
+use crate::{hooks, python, writable};
 
 #[derive(Debug)]
 pub(crate) struct Generation {
@@ -241,6 +241,7 @@ async fn ready_python(
 ) -> Result<(PathBuf, python::Environment), Halt> {
     let confines = Confines::of(&project.server);
     confines.check(project)?;
+    writable::warn_if_without_effect(project)?;
     let environment = python::environment(&project.python, &confines);
     let python = python::prepare(&project.python, &environment, &confines, stage).await?;
     Ok((python, environment))

@@ -85,6 +85,7 @@ mod sys;
 mod trial;
 mod unix_sockets;
 mod worker;
+mod writable;
 
 /// What there is to say when the server has come up.
 #[derive(Debug)]

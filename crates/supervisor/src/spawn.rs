@@ -23,9 +23,9 @@ use crate::notify::Notifier;
 use crate::preload::Preload;
 use crate::process::Process;
 use crate::python::Environment;
-use crate::shared;
 use crate::sys::{self, Execution, Inheritance};
 use crate::worker::Role;
+use crate::{shared, writable};
 
 /// What the interpreter runs, in the order of its statements:
 ///
@@ -229,6 +229,9 @@ impl Launcher {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.project.python.chdir);
         Confines::of(&self.project.server).worker(&mut command);
+        if let Some(rules) = writable::rules(&self.project, control.is_some())? {
+            sys::restrict(&mut command, rules);
+        }
         sys::inherit(
             &mut command,
             Inheritance {

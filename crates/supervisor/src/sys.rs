@@ -18,7 +18,7 @@ mod identity;
 
 pub(crate) use daemon::{Fork, fork, new_session, redirect};
 pub(crate) use first_process::{Waiting, reap_any, wait_for_signals};
-pub(crate) use identity::{Sacrifice, as_account, group, may_become_another, sacrifice};
+pub(crate) use identity::{Sacrifice, as_account, group, may_become_another, restrict, sacrifice};
 
 /// Whether code may be executed from a memory file. Linux 6.3 wants it said, and where
 /// `vm.memfd_noexec` is 2 it refuses files of which it was not denied.

@@ -8,6 +8,7 @@ use crate::key_path::quoted;
 use crate::reader::{Entry, Table};
 
 use super::Check;
+use super::server::print_list;
 
 /// `path` below `folder`, without `.` and with `..` applied by text.
 pub(crate) fn absolute(folder: &Path, path: &str) -> PathBuf {
@@ -41,6 +42,20 @@ impl Check<'_, '_> {
     pub(super) fn folder_of(&mut self, table: &Table<'_>, name: &str) -> Option<PathBuf> {
         let (path, entry) = self.path(table, name)?;
         self.must_be_folder(path, &entry)
+    }
+
+    /// A list of folders, which must exist.
+    pub(super) fn folders(&mut self, table: &Table<'_>, name: &str) -> Option<Vec<PathBuf>> {
+        let texts = self.reader.list(table, name)?;
+        let (mut folders, count) = (Vec::new(), texts.len());
+        for (text, entry) in texts {
+            let folder = absolute(&self.folder, &text);
+            folders.extend(self.must_be_folder(folder, &entry));
+        }
+        let shown = folders.iter().map(|folder: &PathBuf| folder.display());
+        let printed: Vec<String> = shown.map(|path| path.to_string()).collect();
+        let entry = table.entry(name)?;
+        (folders.len() == count).then(|| self.reader.accept(&entry, print_list(&printed), folders))
     }
 
     pub(super) fn must_be_folder(&mut self, path: PathBuf, entry: &Entry<'_>) -> Option<PathBuf> {

@@ -18,6 +18,12 @@ impl Check<'_, '_> {
         let account = self.account(table);
         let umask = optional(table, "umask", || self.umask(table));
         let no_new_privileges = self.reader.flag(table, "no_new_privileges");
+        let read_write_paths = optional(table, "read_write_paths", || {
+            self.folders(table, "read_write_paths")
+        });
+        if let (Some(false), Some(entry)) = (no_new_privileges, table.entry("read_write_paths")) {
+            self.reader.fault_at(Fault::PathsWithPrivileges, &entry);
+        }
         let daemonize = optional(table, "daemonize", || {
             Some(self.path(table, "daemonize")?.0)
         });
@@ -45,6 +51,7 @@ impl Check<'_, '_> {
             account: account?,
             umask: umask?,
             no_new_privileges: no_new_privileges?,
+            read_write_paths: read_write_paths?,
             daemonize: daemonize?,
             control: control?,
             pidfile: pidfile?,

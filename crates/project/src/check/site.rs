@@ -13,7 +13,6 @@ use super::Check;
 use super::address::{self, Speaks};
 use super::application::optional;
 use super::host_name;
-use super::paths::absolute;
 use super::server::print_list;
 use super::tls::Around;
 
@@ -81,7 +80,7 @@ impl Check<'_, '_> {
             self.needs_tls(table, &https);
         }
         let default = self.reader.flag(table, "default");
-        let sendfile_roots = self.sendfile_roots(table);
+        let sendfile_roots = self.folders(table, "sendfile_roots");
         let proxy_protocol = self.reader.flag(table, "proxy_protocol");
         let http2 = self.reader.choice(table, "http2");
         let body_limit = self.reader.size(table, "body_limit");
@@ -214,21 +213,6 @@ impl Check<'_, '_> {
                 None
             }
         }
-    }
-
-    fn sendfile_roots(&mut self, table: &Table<'_>) -> Option<Vec<PathBuf>> {
-        let texts = self.reader.list(table, "sendfile_roots")?;
-        let (mut roots, count) = (Vec::new(), texts.len());
-        for (text, entry) in texts {
-            let root = absolute(&self.folder, &text);
-            roots.extend(self.must_be_folder(root, &entry));
-        }
-        let printed: Vec<String> = roots
-            .iter()
-            .map(|root| root.display().to_string())
-            .collect();
-        let entry = table.entry("sendfile_roots")?;
-        (roots.len() == count).then(|| self.reader.accept(&entry, print_list(&printed), roots))
     }
 
     fn server_name(&mut self, table: &Table<'_>) -> Option<Vec<String>> {

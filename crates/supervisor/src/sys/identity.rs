@@ -4,9 +4,9 @@
 //! every thread of the process, and here it is one thread, or a child before its exec.
 
 use std::io;
-use std::process::Command;
-
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use appliance_project::model::Account;
 
@@ -56,6 +56,17 @@ pub(crate) fn sacrifice(command: &mut Command, what: Sacrifice) {
     };
     // SAFETY: the closure runs between fork and exec, makes system calls alone and allocates
     // nothing; what it refers to was copied before the fork.
+    unsafe { command.pre_exec(in_child) };
+}
+
+/// Holds the processes that `command` starts to these rules of Landlock's. After [`sacrifice`]: who may
+/// still gain privileges may not restrict itself.
+pub(crate) fn restrict(command: &mut Command, rules: OwnedFd) {
+    let in_child = move || {
+        // SAFETY: landlock_restrict_self takes a descriptor, which the closure owns, and no flags.
+        check_long(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) })
+    };
+    // SAFETY: the closure runs between fork and exec, makes one system call and allocates nothing.
     unsafe { command.pre_exec(in_child) };
 }
 
