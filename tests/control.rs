@@ -56,6 +56,34 @@ fn status_tells_of_the_server_and_its_workers() {
 }
 
 #[test]
+fn the_status_tells_every_kind_of_listener() {
+    let sites = "[[site]]\nlisten = [\"127.0.0.1:0\", \"uwsgi://127.0.0.2:0\", \"unix:a.sock\", \
+                 \"uwsgi://unix:b.sock\"]\n[site.routes]\n\"/\" = { wsgi = true }\n";
+    let site = Project::with_sites(APP, "processes = 1", sites).start();
+    let text = command(&site, "status", &[]).stdout;
+    let plain = site.address().to_string();
+    let log = site.log();
+    let uwsgi = log
+        .lines()
+        .find_map(|line| line.split_once("listening on uwsgi://1"));
+    let uwsgi = format!("1{}", uwsgi.unwrap().1);
+    let [a, b] = ["a.sock", "b.sock"].map(|name| site.project.path(name).display().to_string());
+    let listed: Vec<&str> = text.lines().skip(2).take(4).map(str::trim).collect();
+    let expected = [
+        format!("http://{plain}"),
+        format!("uwsgi://{uwsgi}"),
+        format!("unix:{a}"),
+        format!("uwsgi://unix:{b}"),
+    ];
+    assert_eq!(listed, expected, "{text}");
+    let json = status(&site);
+    assert_eq!(json["addresses"], serde_json::json!([plain, uwsgi]));
+    assert_eq!(json["uwsgi"], serde_json::json!([uwsgi]));
+    assert_eq!(json["unix"], serde_json::json!([a, b]));
+    assert_eq!(json["uwsgi_unix"], serde_json::json!([b]));
+}
+
+#[test]
 fn status_counts_who_was_replaced_and_why() {
     let site = Project::wsgi(APP).start();
     site.signal_worker(site.workers()[0], libc::SIGKILL);
@@ -240,6 +268,21 @@ fn a_file_that_is_no_pidfile_is_not_overwritten() {
         )
     );
     assert_eq!(fs::read_to_string(path).unwrap(), APP);
+}
+
+#[test]
+fn a_file_is_not_overwritten_by_the_control_socket() {
+    let project = Project::wsgi(APP).also("[server]\ncontrol = \"app.py\"");
+    let path = project.path("app.py").display().to_string();
+    assert_eq!(
+        project.serve_in_vain().message(),
+        format!(
+            "error: `{path}` is in the way of the control socket: it is a file of something else\n \
+             --> project.toml:14: server.control = \"{path}\"\n\
+             hint: it is not overwritten: choose another path, or remove `{path}`\n"
+        )
+    );
+    assert_eq!(fs::read_to_string(project.path("app.py")).unwrap(), APP);
 }
 
 #[test]

@@ -100,6 +100,10 @@ fn draw(status: &appliance_supervisor::Status, out: &mut String) -> std::fmt::Re
         let scheme = summary::scheme((&status.https, &status.uwsgi), address);
         writeln!(out, "  {scheme}://{address}")?;
     }
+    for path in &status.unix {
+        let shown = summary::unix_address(path, status.uwsgi_unix.contains(path));
+        writeln!(out, "  {shown}")?;
+    }
     writeln!(out, "  {}, appliance {}\n", status.python, status.version)?;
     writeln!(
         out,

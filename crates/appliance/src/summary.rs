@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use appliance_project::model::{Files, Pattern, Piece, Route, Site, Target, Template};
@@ -35,14 +36,14 @@ pub(crate) fn show(started: &Started<'_>) {
 fn unix(started: &Started<'_>) -> BTreeSet<String> {
     let sites = started.project.sites.iter();
     let sockets = sites.flat_map(|site| site.unix.iter().map(move |path| (site, path)));
-    let shown = sockets.map(|(site, path)| {
-        let scheme = match site.uwsgi.unix.contains(path) {
-            true => "uwsgi://",
-            false => "",
-        };
-        format!("{scheme}unix:{}", path.display())
-    });
+    let shown = sockets.map(|(site, path)| unix_address(path, site.uwsgi.unix.contains(path)));
     shown.collect()
+}
+
+/// As `listen` has it.
+pub(crate) fn unix_address(path: &Path, is_uwsgi: bool) -> String {
+    let scheme = if is_uwsgi { "uwsgi://" } else { "" };
+    format!("{scheme}unix:{}", path.display())
 }
 
 fn picture(started: &Started<'_>) -> String {

@@ -8,7 +8,9 @@ use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{
+    DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown,
+};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +58,12 @@ impl Instance {
         let lock = match LockFile::take(&socket.with_extension("lock"), OWN) {
             Ok(lock) => lock,
             Err(Refusal::Held(pid)) => return Err(InstanceError::Running { pid }),
-            Err(Refusal::Foreign) => return Err(control(io::ErrorKind::AlreadyExists.into())),
+            Err(Refusal::Foreign) => {
+                return Err(InstanceError::Control {
+                    path: socket.with_extension("lock"),
+                    source: io::ErrorKind::AlreadyExists.into(),
+                });
+            }
             Err(Refusal::System(source)) => return Err(control(source)),
         };
         let pidfile = take_pidfile(project)?;
@@ -162,11 +169,12 @@ fn take_pidfile(project: &Project) -> Result<Option<LockFile>, InstanceError> {
 /// Whoever may write to it commands the server: its owner, and nobody for a moment before.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     const BACKLOG: i32 = 16;
-    // Whoever left it here is gone: we have the lock.
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
+    match fs::symlink_metadata(path) {
+        // Whoever left it here is gone: we have the lock.
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+        Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -340,6 +348,11 @@ pub enum InstanceError {
     },
 }
 
+/// Whether something else's file is in the way.
+fn is_foreign(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists
+}
+
 impl InstanceError {
     /// The key of project.toml at fault.
     pub fn key(&self) -> &'static str {
@@ -356,6 +369,10 @@ impl InstanceError {
             InstanceError::Running { .. } => "`appliance reload` makes it take up changes, `appliance stop` ends it; \
                  two at once need two `server.control`"
                 .to_owned(),
+            InstanceError::Control { path, source } if is_foreign(source) => format!(
+                "it is not overwritten: choose another path, or remove `{}`",
+                path.display()
+            ),
             InstanceError::Control { .. } => {
                 "`server.control` says where it is: a folder this user may write to, in at most 107 bytes"
                     .to_owned()
@@ -379,6 +396,11 @@ impl fmt::Display for InstanceError {
             InstanceError::Running { pid } => {
                 write!(f, "this project is being served already, by process {pid}")
             }
+            InstanceError::Control { path, source } if is_foreign(source) => write!(
+                f,
+                "`{}` is in the way of the control socket: it is a file of something else",
+                path.display()
+            ),
             InstanceError::Control { path, source } => {
                 write!(
                     f,

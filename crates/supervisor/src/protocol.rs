@@ -114,6 +114,12 @@ pub struct Status {
     /// Those of them where gateways speak the uwsgi protocol.
     #[serde(default)]
     pub uwsgi: Vec<SocketAddr>,
+    /// Unix sockets that clients connect to.
+    #[serde(default)]
+    pub unix: Vec<PathBuf>,
+    /// Those of them where gateways speak the uwsgi protocol.
+    #[serde(default)]
+    pub uwsgi_unix: Vec<PathBuf>,
     /// In the order of their slots.
     pub workers: Vec<WorkerStatus>,
     /// How often a worker was replaced, by reason.

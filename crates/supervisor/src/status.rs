@@ -27,6 +27,8 @@ impl Status {
             addresses: Vec::new(),
             https: Vec::new(),
             uwsgi: Vec::new(),
+            unix: Vec::new(),
+            uwsgi_unix: Vec::new(),
             workers: Vec::new(),
             replaced: Default::default(),
             last_failure: None,

@@ -124,6 +124,8 @@ pub(crate) mod tests {
             addresses: Vec::new(),
             https: Vec::new(),
             uwsgi: Vec::new(),
+            unix: Vec::new(),
+            uwsgi_unix: Vec::new(),
             workers: vec![worker(1), worker(2)],
             replaced: [("reload".to_owned(), 4), ("max_requests".to_owned(), 2)].into(),
             last_failure: None,

@@ -1,6 +1,11 @@
 //! What the master says of itself and its workers.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use appliance_figures::{Levels, Totals};
+use appliance_project::Project;
+use appliance_project::model::Site;
 
 use super::Master;
 use crate::protocol::{Counted, Status, WorkerStatus};
@@ -12,6 +17,7 @@ impl Master {
         workers.sort_by_key(|worker| worker.worker);
         let (mut total, mut levels) = (Totals::default(), Levels::default());
         let counted = self.counted();
+        let project = self.generation.project();
         counted.iter().for_each(|slot| total += &slot.totals);
         workers.iter().for_each(|worker| levels += &worker.levels);
         Status {
@@ -24,10 +30,12 @@ impl Master {
             addresses: self.generation.listeners.addresses(),
             https: self.generation.https(),
             uwsgi: self.generation.uwsgi(),
+            unix: paths(project, |site| &site.unix),
+            uwsgi_unix: paths(project, |site| &site.uwsgi.unix),
             workers,
             replaced: self.replaced.clone(),
             last_failure: self.last_failure.clone(),
-            ..Status::starting(&self.generation.project().file, self.began)
+            ..Status::starting(&project.file, self.began)
         }
     }
 
@@ -61,4 +69,10 @@ impl Master {
             "reloading"
         }
     }
+}
+
+/// Paths of all sites, each once.
+fn paths(project: &Project, of: impl Fn(&Site) -> &Vec<PathBuf>) -> Vec<PathBuf> {
+    let paths: BTreeSet<&PathBuf> = project.sites.iter().flat_map(of).collect();
+    paths.into_iter().cloned().collect()
 }
