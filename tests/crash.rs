@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use support::{Appliance, Finished, Load, Project, eventually};
+use support::{Appliance, Connection, Finished, Load, Project, eventually};
 
 /// With a file `slow` beside it, it takes long to import; with `broken`, it cannot be.
 const APP: &str = r#"
@@ -55,6 +55,44 @@ fn a_dead_workers_connections_are_served_by_its_sibling() {
     for _ in 0..40 {
         assert_eq!(site.get("/").text(), "hello");
     }
+}
+
+/// How long connections wait that come just after a worker's death: the slowest of some, of which a part
+/// goes to its socket. One that it had accepted already dies with it, and asks again.
+fn slowest_after_death(site: &Appliance) -> Duration {
+    const CONNECTIONS: usize = 20;
+    let waits = (0..CONNECTIONS).map(|_| {
+        let asked = Instant::now();
+        eventually("answer", || {
+            let mut connection = Connection::try_open(site.address()).ok()?;
+            connection.try_send("GET / HTTP/1.1\r\nhost: test\r\n\r\n")?;
+            let response = connection.try_response()?;
+            (response.text() == "hello").then_some(())
+        });
+        asked.elapsed()
+    });
+    waits.max().unwrap()
+}
+
+#[test]
+fn the_next_connection_is_answered_within_50_ms() {
+    const KILLS: usize = 20;
+    const WORKERS: usize = 5;
+    let site = project("processes = 5").start();
+    let mut waits: Vec<Duration> = (0..KILLS)
+        .map(|killed| {
+            // The successor of the last one serves.
+            eventually("all workers", || {
+                (serving(&site) == WORKERS + killed).then_some(())
+            });
+            site.signal_worker(site.workers()[0], libc::SIGKILL);
+            slowest_after_death(&site)
+        })
+        .collect();
+    waits.sort_unstable();
+    eprintln!("slowest connection after each kill: {waits:?}");
+    // Of a machine that does other things as well, half of them.
+    assert!(waits[KILLS / 2] <= Duration::from_millis(50), "{waits:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::{Appliance, Connection, Load, Project, eventually, test_interpreter};
+use support::{Appliance, Connection, Finished, Load, Project, eventually, test_interpreter};
 
 const APP: &str = r#"
 import os, time, signal
@@ -110,6 +110,41 @@ fn out_of_descriptors_the_log_does_not_flood_and_nobody_spins() {
 }
 
 #[test]
+fn a_supervisor_out_of_descriptors_keeps_what_serves_and_goes_on_when_it_can() {
+    let site = project("processes = 2").start();
+    let (supervisor, killed) = (site.pid(), site.workers()[0]);
+    // Enough to be asked something, too few to start a process.
+    let nofile = descriptors(supervisor) + 2;
+    limit(supervisor, &format!("--nofile={nofile}:"));
+    site.signal_worker(killed, libc::SIGKILL);
+    site.wait_for_log(" error=Too many open files (os error 24) again_in=100ms");
+    site.wait_for_log(" error=Too many open files (os error 24) again_in=200ms");
+    assert!(
+        site.log()
+            .contains("ERROR supervisor: cannot start a worker worker=")
+    );
+    for _ in 0..20 {
+        assert_eq!(site.get("/files/small.txt").text(), "small");
+        assert_eq!(site.get("/").status, 200);
+    }
+    let reload = || Finished::of(site.project.command("reload"));
+    let refused = reload();
+    assert_eq!(refused.status, 3, "{refused:?}");
+    let why = refused.stderr.lines().next().unwrap();
+    assert!(why.starts_with("error: "), "{refused:?}");
+    assert!(
+        why.ends_with(": Too many open files (os error 24)"),
+        "{refused:?}"
+    );
+
+    limit(supervisor, "--nofile=1024:");
+    eventually("both workers", || (site.workers().len() == 2).then_some(()));
+    let reloaded = reload();
+    assert_eq!(reloaded.status, 0, "{reloaded:?}");
+    assert_eq!((site.pid(), site.get("/").status), (supervisor, 200));
+}
+
+#[test]
 fn who_idles_gives_way_to_who_asks() {
     let site = project("").start();
     let worker = site.workers()[0];
@@ -202,7 +237,7 @@ fn a_storm_of_signals_interrupts_no_request() {
         .trim()
         .parse()
         .unwrap();
-    let reload = support::Finished::of(site.project.command("reload"));
+    let reload = Finished::of(site.project.command("reload"));
     let counted = load.stop();
     assert_eq!(counted.failed, Vec::<String>::new());
     assert!(counted.answered > 200, "{counted:?}");
@@ -294,7 +329,7 @@ fn a_wall_clock_that_jumps_by_days_ends_no_wait_early_or_late() {
         assert!(took >= Duration::from_millis(1900), "{took:?}");
         assert!(took < Duration::from_secs(10), "{took:?}");
     }
-    let reload = support::Finished::of(site.project.command("reload"));
+    let reload = Finished::of(site.project.command("reload"));
     assert_eq!(reload.status, 0, "{reload:?}");
     let counted = load.stop();
     assert_eq!(counted.failed, Vec::<String>::new());
