@@ -32,6 +32,7 @@ use crate::Import;
 use crate::fault::{Fault, Problem};
 use crate::read;
 
+pub(crate) use self::answer::redirect_target;
 use self::backend::Backends;
 pub(crate) use self::backend::address;
 use self::include::Includer;

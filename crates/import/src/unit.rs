@@ -1,5 +1,6 @@
 //! NGINX Unit's configuration: listeners, routes and applications in one JSON.
 
+mod answer;
 mod proxy;
 
 use toml_edit::Value;
@@ -338,9 +339,12 @@ impl Reader<'_> {
                 let target = action.get("proxy").and_then(Node::word).unwrap_or_default();
                 proxy::one(import, step, &target, uris, site);
             }
+            (None, None) if action.get("return").is_some() => {
+                answer::fixed(import, step, action, uris, site);
+            }
             _ => import.missing(
                 step,
-                "redirects and fixed answers are not carried over: write the route by hand, see docs/routes.md",
+                "the importer does not know this action: write the route by hand, see docs/routes.md",
             ),
         }
     }

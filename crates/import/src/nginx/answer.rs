@@ -153,6 +153,11 @@ pub(super) fn is_linear(regex: &str) -> bool {
             .any(|look| regex.contains(look))
 }
 
+/// The target of a redirect in our words; none where it has a variable that is not there.
+pub(crate) fn redirect_target(url: &str) -> Option<String> {
+    target(url, false)
+}
+
 /// nginx's target in the words of a redirect; none where it has a variable that is not there. A
 /// `rewrite` takes the query along, a `return` does not.
 fn target(url: &str, takes_query: bool) -> Option<String> {

@@ -109,6 +109,34 @@ fn the_log_has_its_place() {
 }
 
 #[test]
+fn units_fixed_answers_are_routes() {
+    let text = r#"{ "listeners": { "*:80": { "pass": "routes" } }, "routes": [
+        { "match": { "uri": "/old" }, "action": { "return": 301, "location": "/new" } },
+        { "match": { "uri": "/moved/*" }, "action": { "return": 302, "location": "https://new.example$request_uri" } },
+        { "match": { "uri": "/gone/*" }, "action": { "return": 410 } },
+        { "match": { "uri": "/odd/*" }, "action": { "return": 301, "location": "/${arg_to}" } },
+        { "match": { "uri": "/none/*" }, "action": { "return": 304 } } ] }"#;
+    let (project, report) = imported(&[("/c/unit.json", text)]);
+    has(
+        &project,
+        "\"= /old\" = { redirect = \"/new?\", status = 301 }",
+    );
+    has(
+        &project,
+        "\"/moved/\" = { redirect = \"https://new.example$request_uri\" }",
+    );
+    has(&project, "\"/gone/\" = { respond = 410 }");
+    assert!(
+        !project.contains("\"/odd/\" =") && !project.contains("\"/none/\" ="),
+        "{project}"
+    );
+    assert!(
+        report.contains("a variable that redirects do not have"),
+        "{report}"
+    );
+}
+
+#[test]
 fn units_upstreams_are_servers() {
     let text = r#"{ "listeners": { "*:80": { "pass": "routes" }, "*:81": { "pass": "upstreams/two" } },
         "upstreams": {
