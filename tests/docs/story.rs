@@ -87,7 +87,7 @@ impl Story {
             );
             return;
         }
-        if command.starts_with("appliance serve") {
+        if command.starts_with("appliance serve") || command.starts_with("appliance dev") {
             return self.serve(command, place);
         }
         let address = self.server.as_ref().map(|server| server.address());

@@ -1,5 +1,6 @@
 //! Commands, flags and exit statuses.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +37,7 @@ Exit status:
 const AFTER_HELP: &str = examples!(
     "appliance serve                                  serve ./project.toml"
     "appliance serve shop.toml --set python.threads=8"
+    "appliance dev                                    the same for developing: changes reload"
     "appliance check shop.toml --show                 every setting, and who set it"
     "appliance reload shop.toml                       take up new code and settings"
     "appliance top shop.toml                          workers, and what requests are at"
@@ -70,6 +72,30 @@ pub(crate) enum Command {
         /// What another binary hands over
         #[arg(long, hide = true)]
         handover: Option<i32>,
+    },
+    /// Serve a project to whoever develops it: changes reload, errors are shown
+    ///
+    /// Like `serve`, in the foreground, with one worker and no privileges. When a module changes that the
+    /// application has imported, or the project file, the server reloads; an exception is a page
+    /// with its traceback, and so is an application that cannot be imported. Each request is a line.
+    /// Settings of production (users, log files, error pages, rate limits) are left aside.
+    #[command(after_help = examples!(
+        "appliance dev                                    ./project.toml"
+        "appliance dev --listen 8000                      http://127.0.0.1:8000 instead"
+        "appliance dev --front http://127.0.0.1:5173      `/` from Vite, hot updates included"
+    ))]
+    Dev {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// Where to listen instead: a port of this machine alone, or an address
+        #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+        listen: Option<String>,
+        /// Let other machines in where the project file does: they see tracebacks and source code
+        #[arg(long)]
+        allow_remote: bool,
+        /// The front's development server, in the place of its files (`dev.front`)
+        #[arg(long, value_name = "URL")]
+        front: Option<String>,
     },
     /// See whether this binary could serve the project
     ///
@@ -291,6 +317,17 @@ Exit status:
   2  the command line is wrong, or there is no terminal
   3  the server did not answer
   5  no server of this project is running";
+
+/// A port alone is one of this machine, not of all its addresses.
+fn listen(text: &str) -> Result<String, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string());
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => Err("neither a port nor an address such as 127.0.0.1:8000".to_owned()),
+    }
+}
 
 /// From a tenth of a second, so that watching is no load, to an hour.
 fn interval(text: &str) -> Result<Duration, String> {

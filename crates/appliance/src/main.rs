@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use appliance_project::model::Log;
-use appliance_project::{Loaded, Report, Sources};
+use appliance_project::{Development, Loaded, Report, Sources};
 use appliance_supervisor::{DaemonError, HANDOVER_VERSION, Outcome, Ready, Request, Side, Started};
 use clap::Parser;
 
@@ -34,6 +34,21 @@ fn main() -> ExitCode {
             no_supervisor,
             handover: None,
         } => serve(&project, no_supervisor).unwrap_or_else(|report| refuse(report).into()),
+        Command::Dev {
+            project,
+            listen,
+            allow_remote,
+            front,
+        } => {
+            let mut sources = sources(&project);
+            sources.development = Some(Development {
+                listen,
+                allow_remote,
+            });
+            let front = front.map(|url| format!("dev.front={url}"));
+            sources.overrides.extend(front);
+            develop(sources).unwrap_or_else(|report| refuse(report).into())
+        }
         Command::Rehearse {
             project,
             handover_version,
@@ -100,6 +115,15 @@ fn serve(args: &ProjectArgs, no_supervisor: bool) -> Result<ExitCode, Report> {
             failure::show(&error.into(), &loaded.project, &loaded.settings);
             Status::NotStarted.into()
         }
+    })
+}
+
+/// `appliance dev`.
+fn develop(sources: Sources) -> Result<ExitCode, Report> {
+    let loaded = appliance_project::load(&sources)?;
+    Ok(match appliance_supervisor::as_first_process() {
+        Some(status) => status.into(),
+        None => run(loaded, sources, None).into(),
     })
 }
 
@@ -201,6 +225,7 @@ fn sources(args: &ProjectArgs) -> Sources {
         file: args.file.clone(),
         environment: cli::environment(),
         overrides: args.overrides.clone(),
+        development: None,
     }
 }
 

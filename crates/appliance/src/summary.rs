@@ -20,6 +20,10 @@ pub(crate) fn show(started: &Started<'_>) {
         anstream::eprint!("{}", picture(started));
         return;
     }
+    if started.project.dev.is_some() {
+        appliance_log::text(&lines(started));
+        return;
+    }
     for address in &started.addresses {
         let scheme = scheme((&started.https, &started.uwsgi), address);
         tracing::info!("listening on {scheme}://{address}");
@@ -30,6 +34,19 @@ pub(crate) fn show(started: &Started<'_>) {
     if started.python.is_some() {
         tracing::info!("ready in {} ms", started.after.as_millis());
     }
+}
+
+/// What `appliance dev` says where there is no terminal: its log holds warnings alone.
+fn lines(started: &Started<'_>) -> String {
+    let addresses = started.addresses.iter().map(|address| {
+        let scheme = scheme((&started.https, &started.uwsgi), address);
+        format!("listening on {scheme}://{address}\n")
+    });
+    let unix = unix(started)
+        .into_iter()
+        .map(|path| format!("listening on {path}\n"));
+    let ready = format!("ready in {} ms\n", started.after.as_millis());
+    addresses.chain(unix).chain([ready]).collect()
 }
 
 /// Each once.

@@ -6,6 +6,8 @@ use appliance_project::model::{self, Application};
 use pyo3::exceptions::{PyModuleNotFoundError, PyRuntimeError};
 use pyo3::prelude::*;
 
+use crate::development::Development;
+use crate::traceback_page::Page;
 use crate::{strike, sys, traceback};
 
 const MAIN: &str = "python.module";
@@ -32,9 +34,16 @@ struct Imported {
     main: Option<Py<PyAny>>,
     /// Those that routes name.
     others: Vec<Py<PyAny>>,
+    /// What every request gets where they could not be imported.
+    broken: Option<Page>,
 }
 
 impl Applications {
+    /// What to answer with if they could not be imported.
+    pub(crate) fn broken(&self) -> Option<&Page> {
+        self.0.broken.as_ref()
+    }
+
     /// The one with this number among those that routes name, or `python.module`.
     ///
     /// # Errors
@@ -55,6 +64,45 @@ impl Applications {
 /// When a module is missing or raises, when it has no such attribute, and when that is not
 /// callable.
 pub fn import(py: Python<'_>, settings: &model::Python) -> Result<Applications, ImportError> {
+    import_all(py, settings).map_err(|failed| failed.error)
+}
+
+/// The same for `appliance dev`, in which one that cannot be imported says so to whoever asks it.
+pub fn import_in_development(
+    py: Python<'_>,
+    settings: &model::Python,
+    development: &Development,
+) -> (Applications, Option<ImportError>) {
+    match import_all(py, settings) {
+        Ok(applications) => (applications, None),
+        Err(Failed { error, raised }) => {
+            let page = development.page_of_import(py, &error, raised.as_deref());
+            let broken = Imported {
+                main: None,
+                others: Vec::new(),
+                broken: Some(page),
+            };
+            (Applications(Arc::new(broken)), Some(error))
+        }
+    }
+}
+
+/// Why there is no application, and the exception that says so.
+struct Failed {
+    error: ImportError,
+    raised: Option<Box<PyErr>>,
+}
+
+impl From<ImportError> for Failed {
+    fn from(error: ImportError) -> Failed {
+        Failed {
+            error,
+            raised: None,
+        }
+    }
+}
+
+fn import_all(py: Python<'_>, settings: &model::Python) -> Result<Applications, Failed> {
     let prepared = py
         .import("sys")
         .and_then(|sys| sys.getattr("path"))
@@ -74,19 +122,19 @@ pub fn import(py: Python<'_>, settings: &model::Python) -> Result<Applications, 
         others: others
             .map(|other| import_one(py, &other.application, &other.key))
             .collect::<Result<_, _>>()?,
+        broken: None,
     };
     settle(py);
     Ok(Applications(Arc::new(imported)))
 }
 
-fn import_one(
-    py: Python<'_>,
-    application: &Application,
-    key: &str,
-) -> Result<Py<PyAny>, ImportError> {
+fn import_one(py: Python<'_>, application: &Application, key: &str) -> Result<Py<PyAny>, Failed> {
     let module = py
         .import(application.module.as_str())
-        .map_err(|error| import_failed(py, (application, key), &error))?;
+        .map_err(|raised| Failed {
+            error: import_failed(py, (application, key), &raised),
+            raised: Some(Box::new(raised)),
+        })?;
     let mut found = module.clone().into_any();
     for name in application.callable.split('.') {
         found = found.getattr(name).map_err(|error| {
@@ -100,12 +148,13 @@ fn import_one(
         .get_type()
         .name()
         .map_or_else(|_| "object".to_owned(), |name| name.to_string());
-    Err(ImportError {
+    let error = ImportError {
         key: key.to_owned(),
         error: format!("`{application}` is a `{kind}`, which cannot be called"),
         traceback: None,
         hint: Some(names_a_callable(key)),
-    })
+    };
+    Err(error.into())
 }
 
 /// What a key is called in a hint: routes are shown by their line.

@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::application::Applications;
+use crate::development::Development;
 use crate::environ::{EnvironBuilder, Origin};
 use crate::exchange::Exchange;
 use crate::file_wrapper::FileWrapper;
@@ -56,13 +57,17 @@ impl Call {
     pub(crate) fn run(
         self,
         py: Python<'_>,
-        applications: &Applications,
+        (applications, development): (&Applications, Option<&Development>),
         builder: &mut EnvironBuilder,
         began: Instant,
     ) -> Result<(), Option<String>> {
         let exchange = self.exchange;
         let waited = began.saturating_duration_since(self.came);
         if !exchange.take_up(began, waited) {
+            return Ok(());
+        }
+        if let Some(page) = applications.broken() {
+            page.send(&exchange);
             return Ok(());
         }
         let origin = Origin {
@@ -84,23 +89,32 @@ impl Call {
                 self.body,
                 origin,
             )
-            .and_then(|environ| serve(py, application?, environ, &exchange));
+            .and_then(|environ| serve(py, (application?, development), environ, &exchange));
         builder.flush_errors();
         served.map_err(|error| {
             let is_foreign = !is_ours(py, &exchange, &error);
-            is_foreign.then(|| log(py, &exchange, "the application raised an exception", &error))
+            let logged = is_foreign
+                .then(|| log(py, &exchange, "the application raised an exception", &error));
+            if let (Some(development), true) = (development, is_foreign) {
+                development.page_of(py, &error).send(&exchange);
+            }
+            logged
         })
     }
 }
 
 fn serve<'py>(
     py: Python<'py>,
-    application: &Py<PyAny>,
+    (application, development): (&Py<PyAny>, Option<&Development>),
     environ: Bound<'py, PyDict>,
     exchange: &Arc<Exchange>,
 ) -> PyResult<()> {
     let responder = Bound::new(py, StartResponse::new(Arc::clone(exchange)))?;
     let app_iter = application.bind(py).call1((environ, &responder))?;
+    if let Some(development) = development {
+        // Whoever sees the answer may change what has made it.
+        development.look_for_imports(py);
+    }
     let sent = send(&app_iter, &responder).and_then(|()| responder.try_borrow_mut()?.finish());
     if let Err(error) = close(&app_iter) {
         log(

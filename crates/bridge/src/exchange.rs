@@ -183,6 +183,16 @@ impl Exchange {
         self.tell_front(state)
     }
 
+    /// Sends a whole response in the place of the application's, if nothing of that was sent. Whether
+    /// it is the answer.
+    pub(crate) fn answer(&self, reply: Reply<()>, body: Bytes) -> bool {
+        let state = lock(&self.state);
+        let awaited = matches!(state.head, Head::Awaited) && state.end == End::Open;
+        drop(state);
+        // Where the deadline comes in between, `begin` has nothing to add to.
+        awaited && self.begin(reply, body, true).is_ok()
+    }
+
     /// There will be no response from the application: what `error` says, or, when the head
     /// has left already, a response that is cut so that the client sees it is not whole.
     pub(crate) fn fail(&self, error: GatewayError) -> GivenUp {

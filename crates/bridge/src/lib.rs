@@ -10,6 +10,7 @@
 
 mod application;
 mod call;
+mod development;
 mod early_hints;
 mod environ;
 mod error_stream;
@@ -35,9 +36,11 @@ mod start_response;
 mod strike;
 mod sys;
 mod traceback;
+mod traceback_page;
 mod watch;
 
-pub use application::{Applications, ImportError, import};
+pub use application::{Applications, ImportError, import, import_in_development};
+pub use development::{Development, Imports};
 pub use exchange::ReplyStream;
 pub use inspect::Inspector;
 pub use outbox::Outbox;

@@ -19,6 +19,7 @@ use pyo3::types::{PyCFunction, PyDict};
 
 use crate::application::Applications;
 use crate::call::Call;
+use crate::development::Development;
 use crate::early_hints::EarlyHints;
 use crate::environ::{Concurrency, EnvironBuilder};
 use crate::exchange::{Exchange, ReplyStream};
@@ -58,6 +59,7 @@ pub struct Pool {
     raised: Option<Raised>,
     /// Where the project's own code is.
     folder: PathBuf,
+    development: Option<Arc<Development>>,
 }
 
 type Raised = Arc<Mutex<Option<String>>>;
@@ -73,7 +75,7 @@ pub struct Left {
 
 impl Pool {
     /// Starts `python.threads` threads that call `applications`. `ask` is called with the reason
-    /// when the worker should be replaced; it must not wait for the GIL.
+    /// when the worker should be replaced; it must not wait for the GIL. `development` is for `appliance dev`.
     ///
     /// # Errors
     /// What Python raises when it can start no more threads.
@@ -81,6 +83,7 @@ impl Pool {
         py: Python<'_>,
         settings: &model::Python,
         applications: Applications,
+        development: Option<Arc<Development>>,
         ask: impl Fn(Reason) + Send + Sync + 'static,
     ) -> PyResult<Self> {
         let figures = &appliance_figures::own().pool;
@@ -117,6 +120,7 @@ impl Pool {
             rhythm: Arc::new(Rhythm::new()),
             raised: (warm_up > 0).then(Arc::default),
             folder: settings.chdir.clone(),
+            development,
         };
         let thread_class = py.import("threading")?.getattr("Thread")?;
         for place in 0..settings.threads {
@@ -149,6 +153,7 @@ impl Pool {
             rhythm: Arc::new(Rhythm::new()),
             raised: None,
             folder: PathBuf::new(),
+            development: None,
         }
     }
 
@@ -227,6 +232,7 @@ impl Pool {
             quota: self.quota.clone(),
             figures: &appliance_figures::own().pool,
             raised: self.raised.clone(),
+            development: self.development.clone(),
         };
         let alive = Arc::clone(&self.alive);
         let concurrency = Concurrency {
@@ -258,6 +264,7 @@ struct PoolThread {
     quota: Option<Arc<Quota>>,
     figures: &'static Figures,
     raised: Option<Raised>,
+    development: Option<Arc<Development>>,
 }
 
 impl PoolThread {
@@ -304,7 +311,9 @@ impl PoolThread {
         self.figures.threads_busy.add(1);
         post.begin(&call, began, timeout);
         // A fault of ours costs this request, not the thread.
-        let run = AssertUnwindSafe(|| call.run(py, &self.applications, builder, began));
+        let development = self.development.as_deref();
+        let run = || call.run(py, (&self.applications, development), builder, began);
+        let run = AssertUnwindSafe(run);
         match catch_unwind(run) {
             Ok(Ok(())) => {}
             Ok(Err(raised)) => {
@@ -324,6 +333,9 @@ impl PoolThread {
         self.figures.threads_busy.sub_one();
         if let Some(quota) = &self.quota {
             quota.count();
+        }
+        if let Some(development) = development {
+            development.look_for_imports(py);
         }
     }
 }

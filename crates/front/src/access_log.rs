@@ -20,6 +20,10 @@ use http::{StatusCode, Version};
 
 use crate::request::Client;
 
+use watched_line::Colour;
+
+mod watched_line;
+
 /// How lines of a site are made, and where they go.
 #[derive(Debug)]
 pub(crate) struct AccessLog {
@@ -34,6 +38,8 @@ pub(crate) struct AccessLog {
     has_id: bool,
     worker: usize,
     lines: Arc<ReadyLines>,
+    /// In whose form lines are, where somebody watches.
+    watched: Option<Colour>,
 }
 
 /// A request that will be a line.
@@ -87,6 +93,7 @@ impl AccessLog {
             worker: lines.writer(),
             format: written.format.clone(),
             lines,
+            watched: written.is_watched.then(Colour::of_stderr),
         }))
     }
 
@@ -145,8 +152,18 @@ impl Entry {
 
     /// Writes the line, if it is wanted.
     pub(crate) fn write(&self, end: End) {
-        if self.log.is_wanted(end.status) {
-            self.log.lines.add(|out| self.line(out, end));
+        if !self.log.is_wanted(end.status) {
+            return;
+        }
+        match self.log.watched {
+            None => self.log.lines.add(|out| self.line(out, end)),
+            Some(colour) => {
+                let head = self.head.as_ref();
+                self.log
+                    .lines
+                    .add(|out| watched_line::write(out, head, end, colour));
+                appliance_log::flush();
+            }
         }
     }
 

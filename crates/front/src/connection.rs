@@ -483,6 +483,13 @@ impl<G: Gateway> Connection<G> {
         self.account.as_mut()?.entry.as_deref_mut()
     }
 
+    /// There will be no line of it.
+    fn forget_entry(&mut self) {
+        if let Some(account) = &mut self.account {
+            account.entry = None;
+        }
+    }
+
     /// Begins a line of the site's access log, if it has one.
     fn log(&mut self, site: &Site, head: Option<&Head>, client: Client) {
         if let Some(account) = &mut self.account {

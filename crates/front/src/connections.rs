@@ -187,6 +187,8 @@ pub(crate) struct Connections {
     list: Mutex<Vec<Option<Arc<Status>>>>,
     vacant: Mutex<Vec<usize>>,
     open: AtomicUsize,
+    /// Those of them that nobody waits for when everything stops.
+    expendable: Arc<AtomicUsize>,
     at_most: usize,
     /// Open connections of each address, if they are bounded.
     per_address: Option<Mutex<HashMap<IpAddr, usize>>>,
@@ -218,6 +220,7 @@ impl Connections {
             list: Mutex::default(),
             vacant: Mutex::default(),
             open: AtomicUsize::default(),
+            expendable: Arc::default(),
             at_most,
             per_address: at_most_per_address.map(|_| Mutex::default()),
             at_most_per_address: at_most_per_address.unwrap_or(usize::MAX),
@@ -331,6 +334,17 @@ impl Connections {
         self.open.load(Relaxed)
     }
 
+    /// Open connections that have to come to their end before everything may stop.
+    pub(crate) fn needed(&self) -> usize {
+        self.open().saturating_sub(self.expendable.load(Relaxed))
+    }
+
+    /// As long as what is returned lives, one connection is not waited for when everything stops.
+    pub(crate) fn expendable(&self) -> Expendable {
+        self.expendable.fetch_add(1, Relaxed);
+        Expendable(Arc::clone(&self.expendable))
+    }
+
     /// Connections and streams with a request whose answer is not out: neither those that only linger, nor
     /// those whose request never came to its end.
     pub(crate) fn unanswered(&self) -> usize {
@@ -387,6 +401,15 @@ impl Connections {
                 status.enter(Phase::ReadingHead, DRAINING_HEAD_TICKS);
             }
         }
+    }
+}
+
+/// See [`Connections::expendable`].
+pub(crate) struct Expendable(Arc<AtomicUsize>);
+
+impl Drop for Expendable {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

@@ -54,6 +54,24 @@ pub(crate) fn plain_at_tls(form: Form) -> Response {
     page(status, form, body)
 }
 
+/// The answer in the place of the front's development server at `url`. A browser asks again by
+/// itself: it may be about to start.
+pub(crate) fn front_is_away(url: &str, form: Form) -> Response {
+    let why = format!(
+        "The front's development server does not answer at {url}. Start it, with `npm run dev` for \
+         instance; or let `command` in [dev] of the project file do so with `appliance dev`."
+    );
+    let status = StatusCode::BAD_GATEWAY;
+    let (code, reason) = (status.as_str(), reason(status));
+    match form {
+        Form::Page => {
+            let body = html(code, "The front is not running", &why);
+            page(status, form, body).with("Refresh", "2")
+        }
+        Form::Line => page(status, form, format!("{code} {reason}: {why}\n")),
+    }
+}
+
 fn reason(status: StatusCode) -> &'static str {
     status.canonical_reason().unwrap_or("Error")
 }

@@ -16,7 +16,7 @@ use http::StatusCode;
 
 use crate::clock;
 use crate::compression::Encoded;
-use crate::error_page::{Form, error_page};
+use crate::error_page::{self, Form, error_page};
 use crate::file_reply::{self, Part};
 use crate::hand_off::{self, Pending};
 use crate::proxies::Scheme;
@@ -271,7 +271,10 @@ where
 }
 
 /// What is sent when no other server has answered.
-pub(crate) fn no_answer(failure: Failure, head: &Head, id: &str) -> Response {
+pub(crate) fn no_answer(failure: Failure, others: &Others, (head, id): (&Head, &str)) -> Response {
+    if let (Failure::BadGateway, Some(url)) = (failure, &others.dev_front) {
+        return error_page::front_is_away(url, Form::asked_by(head));
+    }
     let status = match failure {
         Failure::BadGateway => StatusCode::BAD_GATEWAY,
         Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,

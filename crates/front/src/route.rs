@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use appliance_gateway::Callee;
-use appliance_project::model::{self, Pattern, Target};
+use appliance_project::model::{self, Pattern, Target, TargetProtocol};
 use appliance_proxy::Proxy;
 use bytes::Bytes;
 use http::StatusCode;
@@ -69,6 +69,8 @@ pub(crate) struct Others {
     pub(crate) body_limit_bytes: u64,
     /// They may hand over to a file of the site.
     pub(crate) hand_off: bool,
+    /// The URL of the front's development server, if they are that.
+    pub(crate) dev_front: Option<Box<str>>,
 }
 
 /// Of the application's requests on a route.
@@ -260,6 +262,7 @@ fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<
             proxy: Proxy::new(proxy),
             body_limit_bytes: written.body_limit_bytes,
             hand_off: proxy.hands_off,
+            dev_front: dev_front(proxy),
         })),
         Target::Redirect(redirect) => {
             Handler::Redirect(status(redirect.status), place(&redirect.to))
@@ -273,6 +276,15 @@ fn handler(written: &model::Route, expression: Option<&Expression>, cache: &Arc<
             )
         }
     }
+}
+
+fn dev_front(proxy: &model::Proxy) -> Option<Box<str>> {
+    let target = proxy.targets.first().filter(|_| proxy.is_dev_front)?;
+    let scheme = match target.protocol {
+        TargetProtocol::Https => "https",
+        _ => "http",
+    };
+    Some(format!("{scheme}://{}", target.address).into())
 }
 
 #[cfg(test)]

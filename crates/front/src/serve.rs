@@ -211,12 +211,20 @@ async fn drain(
     idle: Duration,
 ) -> usize {
     let mut patient = !idle.is_zero();
-    while connections.open() > 0 && began.elapsed() < grace {
+    let is_end = idle.is_zero();
+    let waits = || match is_end {
+        true => connections.needed(),
+        false => connections.open(),
+    };
+    while waits() > 0 && began.elapsed() < grace {
         if patient && began.elapsed() >= idle {
             patient = false;
             connections.drain(Order::Leave);
         }
         tokio::time::sleep(Duration::from_millis(if patient { 20 } else { 2 })).await;
     }
-    connections.unanswered()
+    match is_end {
+        true => connections.unanswered().min(connections.needed()),
+        false => connections.unanswered(),
+    }
 }

@@ -73,8 +73,7 @@ fn serve(dir: &TempDir) -> SocketAddr {
     fs::write(&file, site).unwrap();
     let sources = Sources {
         file,
-        environment: Vec::new(),
-        overrides: Vec::new(),
+        ..Sources::default()
     };
     let project = appliance_project::load(&sources).unwrap().project;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -28,7 +28,7 @@ pub(crate) static INSTEAD: &[(&str, &str, &str)] = &[
     (UWSGI, "log-date", "every line begins with its time"),
     (UWSGI, "vacuum", "its socket and pidfile are always cleared away"),
     (UWSGI, "touch-reload", "`appliance reload` reloads"),
-    (UWSGI, "py-autoreload", "`appliance reload` reloads; nothing watches the files yet"),
+    (UWSGI, "py-autoreload", "`appliance dev` reloads when a file changes that the application has imported"),
     (UWSGI, "lazy-apps", "every worker imports the application itself, unless `preload` says otherwise"),
     (UWSGI, "lazy", "every worker imports the application itself, unless `preload` says otherwise"),
     (UWSGI, "single-interpreter", "every worker is one interpreter"),

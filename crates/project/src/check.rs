@@ -9,6 +9,7 @@ mod account;
 mod address;
 mod application;
 mod circle;
+mod development;
 mod host_name;
 mod identity;
 mod log;
@@ -34,11 +35,12 @@ use figment::value::Dict;
 
 pub use self::rules::cache_directives;
 use crate::Setting;
+use crate::development::Development;
 use crate::fault::Fault;
 use crate::key_path::KeyPath;
-use crate::keys::{HOOKS, PYTHON, SERVER, Section, TOP};
+use crate::keys::{DEV, HOOKS, PYTHON, SERVER, Section, TOP};
 use crate::layers::Layers;
-use crate::model::{Application, OtherApplication, Project};
+use crate::model::{Application, OtherApplication, Project, Site};
 use crate::reader::{Reader, Table};
 use crate::report::Problem;
 use crate::toml::is_indexed;
@@ -47,9 +49,13 @@ use crate::toml::is_indexed;
 pub(crate) fn project(
     file: PathBuf,
     layers: &Layers,
+    development: Option<&Development>,
     problems: &mut Vec<Problem>,
 ) -> (Option<Project>, Vec<Setting>) {
-    let merged = layers.merged();
+    let mut merged = layers.merged();
+    if development.is_some() {
+        development::to_front(&mut merged);
+    }
     let mut reader = Reader {
         layers,
         problems,
@@ -59,6 +65,7 @@ pub(crate) fn project(
     let mut check = Check {
         reader: &mut reader,
         folder,
+        development,
         hooks: false,
         rate_limits: 0,
         module: None,
@@ -73,6 +80,7 @@ struct Check<'r, 'a> {
     reader: &'r mut Reader<'a>,
     /// The project file's folder.
     folder: PathBuf,
+    development: Option<&'r Development>,
     /// Whether a hook may still create the files that are served.
     hooks: bool,
     /// Rate limits that were read so far.
@@ -105,6 +113,8 @@ impl Check<'_, '_> {
         self.hooks = hooks
             .as_ref()
             .is_some_and(|hooks| !hooks.before_start.is_empty());
+        let dev = self.section(&top, "dev", &DEV);
+        let dev = dev.and_then(|table| self.dev(&table));
         let (sites, all_good) = self.sites(&top);
         if let Some(python) = &mut python {
             python.others = std::mem::take(&mut self.others);
@@ -114,17 +124,23 @@ impl Check<'_, '_> {
             self.proxies_of_sites(&sites, server, &top);
         }
         self.application_of_routes(&top);
-        let sites = all_good
+        let mut sites: Vec<Site> = all_good
             .then_some(sites)?
             .into_iter()
             .map(|(_, site)| site)
             .collect();
+        let dev = Some(dev?).filter(|_| self.development.is_some());
+        if let Some(dev) = &dev {
+            let routes = sites.iter_mut().flat_map(|site| &mut site.routes);
+            routes.for_each(|route| development::be_patient(&mut route.target, dev));
+        }
         Some(Project {
             file,
             server: server?,
             python: python?,
             hooks: hooks?,
             sites,
+            dev,
         })
     }
 

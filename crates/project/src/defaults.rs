@@ -4,13 +4,18 @@
 use figment::value::{Dict, Value};
 
 use crate::key_path::KeyPath;
-use crate::keys::{Default, HOOKS, PROXY, PYTHON, ROUTE, SERVER, SITE, Section, TLS};
+use crate::keys::{DEV, Default, HOOKS, PROXY, PYTHON, ROUTE, SERVER, SITE, Section, TLS};
 use crate::toml::{self, index_of};
 
 /// The defaults under the table `written`.
 pub(crate) fn under(written: &Dict) -> Dict {
     let mut defaults = Dict::new();
-    for (name, section) in [("server", &SERVER), ("python", &PYTHON), ("hooks", &HOOKS)] {
+    for (name, section) in [
+        ("server", &SERVER),
+        ("python", &PYTHON),
+        ("hooks", &HOOKS),
+        ("dev", &DEV),
+    ] {
         defaults.insert(name.to_owned(), of(section).into());
     }
     if let Some(Value::Dict(_, sites)) = written.get("site") {

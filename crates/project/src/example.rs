@@ -1,7 +1,7 @@
 //! For a value that will not do, one that would: what `help:` says beneath it.
 
 use crate::key_path::KeyPath;
-use crate::keys::{CORS, Default, HOOKS, Key, Kind, PROXY, PYTHON, RATE_LIMIT, ROUTE, SERVER};
+use crate::keys::{CORS, DEV, Default, HOOKS, Key, Kind, PROXY, PYTHON, RATE_LIMIT, ROUTE, SERVER};
 use crate::keys::{SITE, Section, TLS, TOP};
 
 /// Values of keys whose default is none, or shows little.
@@ -20,12 +20,14 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("client_ca", "\"clients.pem\""),
     ("client_certificate", "\"optional\""),
     ("client_crl", "\"revoked.pem\""),
+    ("command", "[\"npm\", \"run\", \"dev\"]"),
     ("compress", "true"),
     ("connections_per_address", "100"),
     ("control", "\"/run/shop/control.sock\""),
     ("cors", "\"https://app.example.com\""),
     ("daemonize", "\"shop.log\""),
     ("deny", "[\"192.0.2.0/24\"]"),
+    ("dev", "{ front = \"http://127.0.0.1:5173\" }"),
     ("env", "{ DJANGO_SETTINGS_MODULE = \"config.settings\" }"),
     (
         "error_pages",
@@ -35,6 +37,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("extensions", "[\".html\"]"),
     ("fallback", "\"/index.html\""),
     ("files", "\"dist\""),
+    ("front", "\"http://127.0.0.1:5173\""),
     ("group", "\"www-data\""),
     ("headers", "{ X-Robots-Tag = \"noindex\" }"),
     ("health_check", "\"/healthz\""),
@@ -100,6 +103,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("user", "\"www-data\""),
     ("virtualenv", "\".venv\""),
     ("warm_up", "[\"/health\"]"),
+    ("watch", "[\"data\"]"),
     ("wsgi", "true"),
 ];
 
@@ -159,6 +163,7 @@ fn below(section: &'static Section, segments: &[String]) -> Option<&'static Key>
         "server" => (&SERVER, rest),
         "python" => (&PYTHON, rest),
         "hooks" => (&HOOKS, rest),
+        "dev" => (&DEV, rest),
         "site" => (&SITE, rest.get(1..).unwrap_or_default()),
         "tls" => (&TLS, rest),
         "routes" => (&ROUTE, rest.get(1..).unwrap_or_default()),

@@ -163,6 +163,8 @@ pub(crate) enum Fault {
         found: String,
         problem: AddressProblem,
     },
+    /// `appliance dev` where other machines could see it.
+    RemoteDevelopment { address: SocketAddr },
     /// One address twice in a site.
     AddressTwice { address: String },
     /// Two addresses that cannot both be bound.

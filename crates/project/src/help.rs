@@ -89,6 +89,10 @@ pub(crate) fn of(fault: &Fault) -> Option<String> {
         Fault::NoDatabase { .. } => "ask the user database by `getent passwd`".into(),
         Fault::Module { found, problem, .. } => module(found, *problem),
         Fault::Address { found, problem } => return address(found, *problem),
+        Fault::RemoteDevelopment { address } => format!(
+            "`appliance dev --listen 127.0.0.1:{}` listens on this machine alone; `--allow-remote` lets the others in",
+            address.port()
+        ),
         Fault::AddressClash { address, other } => clash(*address, *other),
         Fault::HostName { found, problem } => host(found, *problem),
         Fault::Network { found, problem, .. } => return network(found, *problem),

@@ -154,6 +154,7 @@ pub(crate) static TOP: Section = Section {
             "",
         ),
         key("hooks", Kind::Table, Default::Said("none"), ""),
+        key("dev", Kind::Table, Default::Said("none"), ""),
         key("site", Kind::Table, Default::Required, ""),
     ],
 };
@@ -287,6 +288,32 @@ pub(crate) static HOOKS: Section = Section {
     keys: &[
         key("before_start", Kind::List, Default::Toml("[]"), "Shell commands run in order, in `python.chdir`, with the virtual environment's programs first in `PATH`, before the first worker starts. One that fails stops the start.")
             .uwsgi(&["exec-asap", "exec-pre-app"]),
+    ],
+};
+
+/// `[dev]`.
+pub(crate) static DEV: Section = Section {
+    header: "[dev]",
+    about: "For `appliance dev` alone (docs/develop.md); `appliance serve` reads it and does nothing with it.",
+    keys: &[
+        key(
+            "front",
+            Kind::Text,
+            Default::Said("none: files are served as they are"),
+            "The front's development server, such as Vite's `\"http://127.0.0.1:5173\"`. It answers in the place of the single-page front's files, WebSockets for hot updates included: routes of files with a `fallback`, the one at `/`, and those of folders inside theirs.",
+        ),
+        key(
+            "command",
+            Kind::List,
+            Default::Toml("[]"),
+            "The program that is started and stopped with `appliance dev`, with its arguments, in the project file's folder: `[\"npm\", \"--prefix\", \"frontend\", \"run\", \"dev\"]`.",
+        ),
+        key(
+            "watch",
+            Kind::TextOrList,
+            Default::Toml("[]"),
+            "Files and folders besides the project's own modules, a change to which reloads: those of an installed package, or data that is read at the import.",
+        ),
     ],
 };
 
@@ -553,10 +580,11 @@ pub(crate) static CORS: Section = Section {
 };
 
 /// The tables with keys of their own, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 9] = [
+pub(crate) static SECTIONS: [&Section; 10] = [
     &SERVER,
     &PYTHON,
     &HOOKS,
+    &DEV,
     &SITE,
     &TLS,
     &ROUTE,

@@ -87,6 +87,8 @@ impl Layers {
             Ok((dict, positions)) => (all[FILE].dict, all[FILE].positions) = (dict, positions),
             Err(error) => problems.push(syntax(&all[FILE].text, &error)),
         }
+        let development = sources.development.as_ref();
+        let listen = development.map(|development| development.adapt(&mut all[FILE].dict));
         for (name, value) in sources
             .environment
             .iter()
@@ -95,7 +97,7 @@ impl Layers {
             let number = all.len();
             all.push(overrides::environment(name, value, number, problems));
         }
-        for flag in &sources.overrides {
+        for flag in sources.overrides.iter().chain(listen.iter().flatten()) {
             let number = all.len();
             all.push(overrides::flag(flag, number, problems));
         }

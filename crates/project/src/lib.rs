@@ -16,6 +16,7 @@ mod alias;
 pub mod certificate;
 mod check;
 mod defaults;
+mod development;
 mod example;
 mod fault;
 mod foreign;
@@ -46,6 +47,7 @@ use std::string::FromUtf8Error;
 use std::{fs, io};
 
 pub use crate::check::cache_directives;
+pub use crate::development::Development;
 use crate::fault::Fault;
 pub use crate::foreign::{Foreign, Program, foreign, kind};
 pub use crate::key_path::KeyPath;
@@ -69,6 +71,8 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// `key=value` of every `--set`.
     pub overrides: Vec<String>,
+    /// How `appliance dev` reads it; none for everybody else.
+    pub development: Option<Development>,
 }
 
 impl Sources {
@@ -87,6 +91,7 @@ impl Sources {
             file,
             environment,
             overrides,
+            development: None,
         }
     }
 }
@@ -117,8 +122,13 @@ pub fn load_text(sources: &Sources, text: String) -> Result<Loaded, Report> {
     let (mut project, mut settings) = (None, Vec::new());
     // A file that is not TOML would only seem to lack everything.
     if problems.is_empty() {
-        layers.fill(defaults::under(&layers.merged()));
-        (project, settings) = check::project(file, &layers, &mut problems);
+        let mut defaults = defaults::under(&layers.merged());
+        if sources.development.is_some() {
+            development::put_defaults(&mut defaults);
+        }
+        layers.fill(defaults);
+        let development = sources.development.as_ref();
+        (project, settings) = check::project(file, &layers, development, &mut problems);
     }
     let failed = problems.iter().any(Problem::is_error);
     let report = Report::new(layers.into_texts(), problems);

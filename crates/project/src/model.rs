@@ -36,6 +36,22 @@ pub struct Project {
     pub hooks: Hooks,
     /// `[[site]]`: what is served where. At least one.
     pub sites: Vec<Site>,
+    /// `[dev]`. None unless `appliance dev` serves it: whoever shows what visitors must not see
+    /// asks for this.
+    pub dev: Option<Dev>,
+}
+
+/// `[dev]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dev {
+    /// `front`: `http://127.0.0.1:5173`, without a path. Routes to it are among the sites' already.
+    pub front: Option<String>,
+    /// `command`: a program and its arguments; empty for none.
+    pub command: Vec<String>,
+    /// `watch`: absolute.
+    pub watch: Vec<PathBuf>,
+    /// Whether other machines were let in on purpose.
+    pub remote: bool,
 }
 
 /// `[server]`.

@@ -169,6 +169,10 @@ fn meaning(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
 fn site(fault: &Fault, f: &mut Formatter<'_>) -> fmt::Result {
     match fault {
         Fault::Address { found, problem } => address::address(f, found, *problem),
+        Fault::RemoteDevelopment { address } => write!(
+            f,
+            "`{address}` is open to other machines, which would see tracebacks and source code"
+        ),
         Fault::AddressTwice { address } => write!(f, "`{address}` is listed twice"),
         Fault::AddressClash { address, other } => {
             write!(

@@ -187,6 +187,15 @@ pub enum FromWorker {
         /// Why.
         reason: Reason,
     },
+    /// Modules have been imported. Only for `appliance dev`.
+    Imported {
+        /// Their files, but for the standard library's and installed packages'.
+        files: Vec<String>,
+        /// These are all there are; else, more of them.
+        all: bool,
+        /// The application could not be imported, which any further file may mend.
+        broken: bool,
+    },
     /// Every running request is finished; the worker exits.
     Drained,
     /// The answer to [`ToWorker::Ping`].

@@ -139,6 +139,7 @@ mod tests {
                 server_name: None,
             },
             hands_off: false,
+            is_dev_front: false,
         };
         let target = |(at, weight): (usize, &u32)| {
             let written = ProxyTarget {

@@ -1,5 +1,6 @@
 //! What the master waits for, besides signals and the clock.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tokio::sync::oneshot;
@@ -18,6 +19,8 @@ pub(crate) enum Event {
     Worker(WorkerId, What),
     /// A generation has been prepared, or cannot be.
     Prepared(Box<Result<Generation, Halt>>),
+    /// Files of a project that is being developed.
+    Changed(BTreeSet<PathBuf>),
     /// A binary has rehearsed.
     Tried(PathBuf, Result<(), Refused>),
     /// Somebody asked on the admin listener how it goes.

@@ -152,11 +152,13 @@ impl Generation {
         })
     }
 
-    /// The one after `self`; its new sockets do not listen yet.
+    /// The one after `self`; its new sockets do not listen yet. Hooks are run, unless they have
+    /// nothing to do with what has changed.
     pub(crate) async fn next(
         self: Arc<Generation>,
         loaded: Loaded,
         mut stage: Stage,
+        has_hooks: bool,
     ) -> Result<Generation, Halt> {
         let project = &loaded.project;
         let addresses = addresses(project);
@@ -165,7 +167,10 @@ impl Generation {
             listeners.with_unix(project)
         };
         drop(listeners()?);
-        let (python, environment) = set_up(project, &mut stage).await?;
+        let (python, environment) = match has_hooks {
+            true => set_up(project, &mut stage).await?,
+            false => ready_python(project, &mut stage).await?,
+        };
         let generation = Generation {
             number: self.number + 1,
             listeners: listeners()?,

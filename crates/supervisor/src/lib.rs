@@ -50,6 +50,7 @@ mod client;
 mod confine;
 mod control;
 mod daemon;
+mod development;
 mod error;
 mod event;
 mod explain;

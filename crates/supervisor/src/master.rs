@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::Started;
 use crate::control::Reply;
+use crate::development::Development;
 use crate::error::{Halt, StartError, WorkerFailure};
 use crate::event::Event;
 use crate::folder::Folder;
@@ -40,6 +41,7 @@ use rollout::{Preparing, Rollout};
 use upgrade::Trying;
 
 mod cover;
+mod develop;
 mod inquiry;
 mod manager;
 mod replace;
@@ -91,6 +93,8 @@ pub(crate) struct Master {
     in_summary: bool,
     /// Workers ever started.
     started: u64,
+    /// Only for `appliance dev`.
+    development: Option<Development>,
     events: UnboundedReceiver<Event>,
     reporter: UnboundedSender<Event>,
 }
@@ -105,7 +109,6 @@ impl Master {
         Master {
             sources,
             folder: Folder::current(),
-            generation: Arc::new(generation),
             slots: Vec::new(),
             workers: BTreeMap::new(),
             preparing: None,
@@ -126,6 +129,8 @@ impl Master {
             python: String::new(),
             in_summary: std::io::stderr().is_terminal(),
             started: 0,
+            development: Development::of(generation.project(), &reporter),
+            generation: Arc::new(generation),
             events,
             reporter,
         }
@@ -190,6 +195,7 @@ impl Master {
                     Event::Asked(Request::Upgrade { binary }, reply) => {
                         self.upgrade(signals, binary, vec![reply]);
                     }
+                    Event::Changed(files) => self.reload_changed(signals, &files),
                     event => self.handle(event),
                 },
                 () = sleep_until(deadline) => self.mind_the_time(),
@@ -212,6 +218,8 @@ impl Master {
             Event::Worker(id, What::Said(message)) => self.hear(id, message),
             Event::Worker(id, What::Exited(exit)) => self.bury(id, exit),
             Event::Prepared(prepared) => self.roll_out_prepared(*prepared),
+            // While the server starts: when it has, it reads what there is then.
+            Event::Changed(_) => drop(self.reload_again.get_or_insert_default()),
             Event::Tried(binary, result) => self.tried(binary, result),
             Event::Looked { requests, answer } => self.tell_status(Asker::Admin(answer), requests),
             Event::Asked(Request::Status { requests }, reply) => {
@@ -248,6 +256,11 @@ impl Master {
             FromWorker::Sees { .. } => {
                 worker.heard(message);
                 self.has_looked(id);
+            }
+            FromWorker::Imported { files, all, broken } => {
+                if let Some(development) = &mut self.development {
+                    development.imported(files, all, broken);
+                }
             }
             FromWorker::Stacks { ask, text } => self.tell_stacks(ask, text),
             FromWorker::Drained | FromWorker::Pong => worker.heard(message),

@@ -92,7 +92,8 @@ pub(crate) async fn answer_while_preparing(
                 let _ = answer.send(Status::starting(project, began));
             }
             Some(Event::Asked(_, reply)) => reply.failed(3, "error: the server is starting\n"),
-            Some(Event::Worker(..) | Event::Prepared(_) | Event::Tried(..)) => {}
+            Some(Event::Worker(..) | Event::Prepared(_) | Event::Tried(..) | Event::Changed(_)) => {
+            }
             None => std::future::pending().await,
         }
     }

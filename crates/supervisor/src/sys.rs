@@ -12,6 +12,9 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
 mod daemon;
 mod first_process;
 mod identity;
@@ -38,6 +41,14 @@ pub(crate) struct Inheritance {
     /// The child dies when the thread that started it does. (It is the *thread* the kernel
     /// watches: children are started from the main thread only.)
     pub(crate) die_with_parent: bool,
+}
+
+/// Lets the runtime wait until there is something to read.
+pub(crate) fn await_readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` has the same, open descriptor until it is dropped, and the `AsyncFd`
+    // keeps it for itself until it has deregistered it.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    Ok(registered?)
 }
 
 /// Applies `inheritance` to the processes `command` starts.

@@ -173,7 +173,10 @@ impl Worker {
             FromWorker::Drained => self.drained = true,
             FromWorker::Pong => self.answered = Instant::now(),
             FromWorker::Sees { requests, more } => self.look.saw(requests, more),
-            FromWorker::Ready { .. } | FromWorker::Replace { .. } | FromWorker::Stacks { .. } => {}
+            FromWorker::Ready { .. }
+            | FromWorker::Replace { .. }
+            | FromWorker::Imported { .. }
+            | FromWorker::Stacks { .. } => {}
         }
     }
 

@@ -13,11 +13,12 @@
 use std::borrow::Cow;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use appliance_bridge::{Applications, Pool};
+use appliance_bridge::{Applications, Development, ImportError, Imports, Pool};
 use appliance_front::{Front, Listeners, Tickets};
 use appliance_project::Project;
+use appliance_project::model::Dev;
 use appliance_project::wire::FromWorker;
 use pyo3::prelude::*;
 use tokio::runtime::Runtime;
@@ -35,6 +36,10 @@ use crate::spec::Assignment;
 const DRAINED: u8 = 0;
 const FAILED: u8 = 3;
 const OVERDUE: u8 = 4;
+
+/// How long a worker of `appliance dev` may drain, unless the supervisor ends it before: that knows
+/// whether a successor serves or everything stops.
+const IN_DEVELOPMENT: Duration = Duration::from_secs(3600);
 
 /// Runs a worker; returns the process's exit status.
 pub(crate) fn run(py: Python<'_>, spec_path: &str) -> u8 {
@@ -181,7 +186,17 @@ fn start_and_serve(
             .as_ref()
             .and_then(|control| control.try_clone().ok()),
     ));
-    let pool = start_pool(py, &project, applications, Arc::clone(&replacement))?;
+    let development = project
+        .dev
+        .as_ref()
+        .map(|dev| development(&project, dev, &reporter));
+    let pool = start_pool(
+        py,
+        &project,
+        applications,
+        development,
+        Arc::clone(&replacement),
+    )?;
     let pool = Arc::new(pool);
     let runtime = runtime(&pool)
         .map_err(|error| Failure::new("python", format!("cannot start the front: {error}")))?;
@@ -239,6 +254,10 @@ fn start_and_serve(
                         manager.stopping();
                     }
                     leave
+                };
+                let grace = match project.dev {
+                    Some(_) => IN_DEVELOPMENT,
+                    None => grace,
                 };
                 let listeners = Listeners {
                     addresses: listeners,
@@ -310,35 +329,66 @@ fn settle_in(py: Python<'_>, project: &Project) -> Result<(), Failure> {
 }
 
 fn import(py: Python<'_>, project: &Project) -> Result<Applications, Failure> {
-    appliance_bridge::import(py, &project.python).map_err(|error| Failure {
-        error: error.error,
-        key: error.key.into(),
-        traceback: error.traceback,
-        hint: error.hint,
-        is_logged: false,
-    })
+    appliance_bridge::import(py, &project.python).map_err(Failure::from)
 }
 
 fn start_pool(
     py: Python<'_>,
     project: &Project,
     applications: Option<Applications>,
+    development: Option<Arc<Development>>,
     replacement: Arc<Replacement>,
 ) -> Result<Pool, Failure> {
     if !project.python.has_application() {
         return Ok(Pool::closed());
     }
-    let applications = match applications {
-        Some(applications) => applications,
-        None => import(py, project)?,
+    let applications = match (applications, &development) {
+        (Some(applications), _) => applications,
+        (None, Some(development)) => import_in_development(py, project, development),
+        (None, None) => import(py, project)?,
     };
     let ask = move |reason| replacement.ask(reason);
-    Pool::start(py, &project.python, applications, ask).map_err(|error| {
+    let pool = Pool::start(py, &project.python, applications, development, ask);
+    pool.map_err(|error| {
         Failure::new(
             "python.threads",
             format!("cannot start the threads: {error}"),
         )
     })
+}
+
+/// One that cannot be imported is none that cannot serve: it shows why.
+fn import_in_development(
+    py: Python<'_>,
+    project: &Project,
+    development: &Development,
+) -> Applications {
+    let (applications, error) =
+        appliance_bridge::import_in_development(py, &project.python, development);
+    development.has_imported(py, error.is_some());
+    if let Some(error) = error {
+        Failure::from(error).report(None);
+    }
+    applications
+}
+
+/// Tells the supervisor what to watch.
+fn development(project: &Project, dev: &Dev, reporter: &Option<UnixStream>) -> Arc<Development> {
+    let reporter = reporter
+        .as_ref()
+        .and_then(|control| control.try_clone().ok());
+    let tell = move |imports: Imports| {
+        let Imports { files, all, broken } = imports;
+        control::tell(
+            reporter.as_ref(),
+            &FromWorker::Imported { files, all, broken },
+        );
+    };
+    Arc::new(Development::new(
+        project.python.chdir.clone(),
+        dev.remote,
+        tell,
+    ))
 }
 
 /// Only with an application: the front that stands in for it has none.
@@ -388,6 +438,18 @@ struct Failure {
     hint: Option<String>,
     /// The traceback is in the log already.
     is_logged: bool,
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Failure {
+        Failure {
+            error: error.error,
+            key: error.key.into(),
+            traceback: error.traceback,
+            hint: error.hint,
+            is_logged: false,
+        }
+    }
 }
 
 impl Failure {

@@ -73,6 +73,10 @@ impl<G: Gateway> Connection<G> {
             Passed::NoBody(error) => return self.body_failed(&head, &error, manner).await,
         };
         manner.keeps_alive &= is_received && self.goes_on();
+        if others.dev_front.is_some() && is_well(&answer) {
+            // Modules by the hundred: what the application does would be lost among them.
+            self.forget_entry();
+        }
         let after = match answer {
             Ok(proxy::Answer::Response(told, body)) => {
                 let by = (others, site, &head);
@@ -87,7 +91,7 @@ impl<G: Gateway> Connection<G> {
                 After::Close
             }
             Err(failure) => {
-                let page = request::no_answer(failure, &head, &id);
+                let page = request::no_answer(failure, others, (&head, &id));
                 self.send(page, manner).await
             }
         };
@@ -163,11 +167,20 @@ impl<G: Gateway> Connection<G> {
         if self.socket.send([&block, b"", b""]).await.is_err() {
             return;
         }
+        let _expendable = (others.dev_front.as_ref()).map(|_| self.front.connections.expendable());
         match switched.open().await {
             Ok((target, _under_way)) => {
                 tunnel(&mut self.socket, target, others.proxy.silence()).await;
             }
             Err(error) => tracing::warn!(%error, "a connection was not switched"),
         }
+    }
+}
+
+fn is_well(answer: &Result<proxy::Answer, Failure>) -> bool {
+    match answer {
+        Ok(proxy::Answer::Response(head, _)) => head.status.as_u16() < 400,
+        Ok(proxy::Answer::Switched(..)) => true,
+        Err(_) => false,
     }
 }

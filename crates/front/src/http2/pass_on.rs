@@ -72,7 +72,7 @@ impl<G: Gateway> Stream<G> {
             Ok(failed) => {
                 // Nobody asked it to change to another protocol.
                 let failure = failed.err().unwrap_or(Failure::BadGateway);
-                let page = request::no_answer(failure, &head, &id);
+                let page = request::no_answer(failure, others, (&head, &id));
                 self.send(reply, page, manner).await?;
             }
             Err(error) => return self.body_failed(reply, &head, &error, body, manner).await,

@@ -98,8 +98,7 @@ async fn a_panic_costs_its_stream_alone() {
     std::fs::write(&file, text).expect("written");
     let sources = Sources {
         file,
-        environment: Vec::new(),
-        overrides: Vec::new(),
+        ..Sources::default()
     };
     let project = appliance_project::load(&sources)
         .expect("a project")

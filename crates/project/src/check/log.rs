@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::fault::{Fault, LogProblem};
 use crate::key_path::quoted;
+use crate::layers::Origin;
 use crate::log_format::LineFormat;
 use crate::model::{AccessLog, Log, LogFormat, LogLevel, LogTarget, Rotation, Syslog};
 use crate::reader::{Entry, Table};
@@ -67,11 +68,17 @@ impl Check<'_, '_> {
         let errors_only = self.reader.flag(table, "access_log_errors");
         let sample = self.reader.count(table, "access_log_sample");
         let (format, errors_only, sample) = (format?, errors_only?, sample??);
+        let is_default = table.entry("access_log_format").is_some_and(|entry| {
+            let layer = self.reader.layers.layer(entry.value);
+            self.reader.layers.get(layer).origin == Origin::Default
+        });
+        let is_watched = self.development.is_some() && is_default;
         Some(target?.map(|target| AccessLog {
             target,
             format,
             errors_only,
             sample: u32::try_from(sample).unwrap_or(u32::MAX),
+            is_watched,
         }))
     }
 

@@ -77,6 +77,7 @@ impl Check<'_, '_> {
             idle_connections: idle_connections??,
             tls: tls?,
             hands_off: hands_off?,
+            is_dev_front: false,
         })
     }
 
@@ -166,7 +167,7 @@ fn names_servers(dict: &Dict) -> bool {
 /// Written by nobody: 0 is no port.
 const NO_PORT: u16 = 0;
 
-fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
+pub(super) fn target(url: &str, weight: u64) -> Result<ProxyTarget, UrlProblem> {
     let weight = u32::try_from(weight).unwrap_or(1);
     let of_uwsgi = url.strip_prefix("uwsgi://");
     if let Some(path) = of_uwsgi.unwrap_or(url).strip_prefix("unix:") {

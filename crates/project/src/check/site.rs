@@ -183,6 +183,7 @@ impl Check<'_, '_> {
                     .fault_at(Fault::AddressTwice { address }, &element),
             }
         }
+        self.stays_here(&listen.addresses, entry);
         (printed.len() == count).then(|| self.reader.accept(entry, print_list(&printed), listen))
     }
 

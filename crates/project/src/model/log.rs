@@ -135,4 +135,8 @@ pub struct AccessLog {
     pub errors_only: bool,
     /// `access_log_sample`: of other answers one of so many, 1 to 1000000. Default 1.
     pub sample: u32,
+    /// For whoever looks at it while it is written: short lines, each at once. Only by
+    /// `appliance dev`, where no format is asked for.
+    #[serde(default)]
+    pub is_watched: bool,
 }

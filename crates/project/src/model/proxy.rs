@@ -34,6 +34,9 @@ pub struct Proxy {
     pub tls: ProxyTls,
     /// `hand_off`: whether targets may hand over to a file of this site.
     pub hands_off: bool,
+    /// It is `dev.front`, in the place of files.
+    #[serde(default)]
+    pub is_dev_front: bool,
 }
 
 /// How targets of `https://` are known.

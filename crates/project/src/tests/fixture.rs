@@ -55,6 +55,7 @@ impl Shop {
             file,
             environment: environment.iter().map(owned).collect(),
             overrides: overrides.iter().map(|flag| (*flag).to_owned()).collect(),
+            development: None,
         })
     }
 

@@ -16,6 +16,7 @@ use appliance_project::{Project, Setting};
 use super::{Leave, Master};
 use crate::control::Reply;
 use crate::daemon;
+use crate::development::Development;
 use crate::error::{Halt, StartError};
 use crate::event::Event;
 use crate::explain;
@@ -115,13 +116,14 @@ impl Master {
             Ok(stage) => stage,
             Err(error) => return self.refuse(&asked, NOT_STARTED, &format!("error: {error}\n")),
         };
+        let has_hooks = (self.development.as_mut()).is_none_or(Development::needs_hooks);
         self.preparing = Some(Preparing {
             began,
             project: loaded.project.clone(),
             settings: loaded.settings.clone(),
             asked,
         });
-        let prepared = Arc::clone(&self.generation).next(loaded, stage);
+        let prepared = Arc::clone(&self.generation).next(loaded, stage, has_hooks);
         let reporter = self.reporter.clone();
         tokio::spawn(async move {
             // Nobody listens only when the supervisor itself is at its end.
@@ -235,7 +237,7 @@ impl Master {
                 worker.serve();
             }
         }
-        let grace = self.grace();
+        let grace = self.grace_of_predecessors();
         let next = &rollout.generation.listeners;
         let closed = self.generation.listeners.closed_by(Some(next));
         for (id, worker) in &mut self.workers {
@@ -247,6 +249,7 @@ impl Master {
         self.generation = Arc::clone(&rollout.generation);
         logs::apply(self.generation.project());
         self.stand_in = None;
+        self.bound_predecessors();
         if rollout.kind != Kind::First {
             self.report_rollout(&rollout);
         }
@@ -273,6 +276,9 @@ impl Master {
         let text = format!("{done}: generation {generation}, {workers}, ready in {after_ms} ms");
         let asked = rollout.asked.iter();
         asked.for_each(|reply| reply.done(text.as_str()));
+        if let Some(development) = &mut self.development {
+            development.reloaded(self.generation.project(), after_ms);
+        }
     }
 
     /// If this worker belongs to a rollout: its siblings are about to fail in the same way, and
@@ -319,6 +325,9 @@ impl Master {
             .iter()
             .for_each(|reply| reply.failed(exit_status, why));
         self.last_failure = Some(why.to_owned());
+        if let Some(development) = &mut self.development {
+            development.failed();
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::{Master, next, sleep_until};
 use crate::control::Reply;
+use crate::development::Development;
 use crate::event::Event;
+use crate::lifecycle::State;
 use crate::process::What;
 use crate::signals::Signals;
 
@@ -43,10 +45,15 @@ impl Master {
         if let Some(rollout) = self.rollout.take() {
             tell_all(&rollout.asked, STOPPED_FIRST);
         }
+        let front = self.development.as_mut().map(Development::stop_front);
+        let front = front.map(tokio::spawn);
         let grace = self.grace();
         let closed = self.generation.listeners.closed_by(None);
         for worker in self.workers.values_mut() {
-            worker.stop(grace, &closed);
+            match self.development.is_some() && worker.state == State::Draining {
+                true => worker.kill(),
+                false => worker.stop(grace, &closed),
+            }
         }
         let asked_at = Instant::now();
         let mut outcome = Outcome::Stopped;
@@ -56,7 +63,8 @@ impl Master {
             tokio::select! {
                 biased;
                 event = next(&mut self.events) => {
-                    if self.leaves_unfinished(&event) {
+                    // Whoever stops a development server waits for nobody.
+                    if self.development.is_none() && self.leaves_unfinished(&event) {
                         outcome = Outcome::Overdue;
                     }
                     self.wind_down(event);
@@ -77,6 +85,10 @@ impl Master {
             }
         }
         self.generation.end_preload().await;
+        if let Some(front) = front {
+            // It is bounded, and cannot fail.
+            let _ = front.await;
+        }
         outcome
     }
 

@@ -75,8 +75,12 @@ impl Master {
         binary: Option<PathBuf>,
         asked: Vec<Reply>,
     ) {
-        if !self.may_reload() {
-            let text = "error: a reload or an upgrade is under way\n".to_owned();
+        if self.development.is_some() || !self.may_reload() {
+            let text = match self.development.is_some() {
+                true => "error: `appliance dev` is not upgraded: start the other binary\n",
+                false => "error: a reload or an upgrade is under way\n",
+            };
+            let text = text.to_owned();
             return refuse(
                 &asked,
                 &Refused {
