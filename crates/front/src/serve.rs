@@ -221,7 +221,11 @@ async fn drain(
             patient = false;
             connections.drain(Order::Leave);
         }
-        tokio::time::sleep(Duration::from_millis(if patient { 20 } else { 2 })).await;
+        tokio::time::sleep(match patient {
+            true => idle.min(Duration::from_millis(20)),
+            false => Duration::from_millis(2),
+        })
+        .await;
     }
     match is_end {
         true => connections.unanswered().min(connections.needed()),

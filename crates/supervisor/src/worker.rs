@@ -107,6 +107,13 @@ impl Worker {
         self.leave(grace, IDLE, closed);
     }
 
+    /// The same, but idle connections have no further answer: it would be that of old code.
+    pub(crate) fn retire_at_once(&mut self, grace: Duration, closed: &Closed) {
+        // None at all would mean that the whole server stops, WebSockets included.
+        const IDLE: Duration = Duration::from_millis(1);
+        self.leave(grace, IDLE, closed);
+    }
+
     /// Lets it finish what it does, for `grace`, since the server stops.
     pub(crate) fn stop(&mut self, grace: Duration, closed: &Closed) {
         self.leave(grace, Duration::ZERO, closed);

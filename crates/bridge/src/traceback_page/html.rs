@@ -35,6 +35,12 @@ fn draw(
     text: &str,
     folder: &Path,
 ) -> std::fmt::Result {
+    // Of a syntax error the place comes first.
+    let title = match title.starts_with(' ') {
+        true => title.lines().find(|line| !line.starts_with(' ')),
+        false => None,
+    }
+    .unwrap_or(title);
     let first_line = title.lines().next().unwrap_or_default();
     write!(
         out,

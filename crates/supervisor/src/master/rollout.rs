@@ -240,9 +240,14 @@ impl Master {
         let grace = self.grace_of_predecessors();
         let next = &rollout.generation.listeners;
         let closed = self.generation.listeners.closed_by(Some(next));
+        // The browser of whoever develops would get the old code's answer once more.
+        let closes_idle = self.generation.project().dev.is_some();
         for (id, worker) in &mut self.workers {
             if !rollout.has(*id) && worker.state != State::Draining {
-                worker.retire(grace, &closed);
+                match closes_idle {
+                    true => worker.retire_at_once(grace, &closed),
+                    false => worker.retire(grace, &closed),
+                }
             }
         }
         self.slots = rollout.members.iter().copied().map(Slot::held_by).collect();
