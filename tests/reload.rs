@@ -167,7 +167,7 @@ fn a_reload_takes_up_code_and_settings() {
 /// What the import takes is nobody's waiting time.
 #[test]
 fn a_slow_import_slows_nobody_down() {
-    let app = format!("import time\ntime.sleep(2)\n{APP}");
+    let app = format!("import time\ntime.sleep(6)\n{APP}");
     let sites = "[[site]]\nlisten = [\"127.0.0.1:0\"]\n\n[site.routes]\n\
                  \"/\" = { wsgi = true }\n\"/files/\" = { files = \"files\" }\n";
     let project = Project::with_sites(&app, "processes = 2\nthreads = 2", sites);
