@@ -6,7 +6,6 @@ Everyone gets two processes, one CPython (the benchmark's virtualenv), no access
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import socket
@@ -148,7 +147,8 @@ def bjoern(_folder, port, app, _threads, _binary):
 def appliance(folder, port, app, threads, binary):
     (folder / "project.toml").write_text(PROJECT.format(
         app=app, port=port, processes=PROCESSES, threads=threads,
-        preload=json.dumps(app.preload)))
+        # Older binaries, which may be measured beside this one, do not know it.
+        preload="preload = true\n" if app.preload else ""))
     return [[binary, "serve", folder / "project.toml"]], ""
 
 
@@ -211,8 +211,7 @@ module = "{app.module}"
 virtualenv = "{app.virtualenv}"
 processes = {processes}
 threads = {threads}
-preload = {preload}
-
+{preload}
 [[site]]
 listen = ["127.0.0.1:{port}"]
 
