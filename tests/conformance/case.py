@@ -239,6 +239,14 @@ class Procedure:
         return " ".join((self.run_on.__doc__ or "").split())
 
 
+def begun(server, name, *_):
+    """Waits until the application has noted something."""
+    deadline = time.monotonic() + PATIENCE
+    while not server.events(name) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return bool(server.events(name))
+
+
 def noted(server, name, expected):
     """Waits until the application has noted what it should, and a little for more than that."""
     deadline = time.monotonic() + PATIENCE

@@ -5,7 +5,7 @@ from "Handling the Content-Length Header" to "Error Handling").
 import textwrap
 import time
 
-from case import PATIENCE, Procedure, Reply, answered, cut, field, without, wsgi
+from case import PATIENCE, Procedure, Reply, answered, begun, cut, field, without, wsgi
 from wire import Connection
 from wsgi_case import (ERRORS, FAILED, FAILS, HOP, ITERABLE, LENGTH, START, STREAM, UNDEFINED,
                        WRITE, and_next, body, case, fails)
@@ -279,14 +279,16 @@ BODILESS = [
 def streamed(server, code, name):
     """Nothing is held back: a block is with the client before the application makes the next."""
     with Connection(server.address) as connection:
-        connection.send(wsgi(code, name=name))
-        begun = time.monotonic()
+        connection.send(wsgi('note("begun")\n' + textwrap.dedent(code), name=name.encode()))
+        if not begun(server, name):
+            return "the application did not begin"
+        since = time.monotonic()
 
         def arrived():
             current = connection.reader.current()
             return current is not None and b"one" in (current.body + connection.reader.buffer)
         if not connection.read_until(arrived, 0.9):
-            return f"nothing of it in {time.monotonic() - begun:.1f} s"
+            return f"nothing of it in {time.monotonic() - since:.1f} s"
         connection.read_until(connection.reader.finished, PATIENCE)
         bodies = [response.body for response in connection.reader.finished()]
         return None if bodies == [b"onetwo"] else f"bodies {bodies}"
@@ -299,7 +301,7 @@ def streamed_blocks(server):
         yield b"one"
         time.sleep(1.5)
         yield b"two"
-    """, b"streamed-blocks")
+    """, "streamed-blocks")
 
 
 def streamed_writes(server):
@@ -309,7 +311,7 @@ def streamed_writes(server):
         write(b"one")
         time.sleep(1.5)
         return [b"two"]
-    """, b"streamed-writes")
+    """, "streamed-writes")
 
 
 def streamed_with_length(server):
@@ -319,7 +321,7 @@ def streamed_with_length(server):
         yield b"one"
         time.sleep(1.5)
         yield b"two"
-    """, b"streamed-length")
+    """, "streamed-length")
 
 
 def head_waits(server):

@@ -2,9 +2,7 @@
 Details").
 """
 
-import time
-
-from case import Procedure, answered, cut, noted, wsgi
+from case import PATIENCE, Procedure, answered, begun, cut, noted, wsgi
 from servers import FILES
 from wire import Connection
 from wsgi_case import CLOSE, FAILED, FAILS, UNDEFINED, and_next, body, case
@@ -161,25 +159,32 @@ return Own(chunks())
     """, answered(FILES["small.txt"])),
 ]
 
-def leaves(server, name, code, when):
-    """Sends a request, leaves, and waits for the application to be told by close()."""
+def leaves(server, name, code, begun=begun):
+    """Sends a request, leaves when the application has begun, and waits for it to be told by
+    close(). Nothing is called for one who leaves before that."""
     for how in ("closed", "reset"):
+        case = name + how
         connection = Connection(server.address, receive_buffer=8192)
-        connection.send(wsgi(code, name=name + how.encode()))
-        when(connection)
+        connection.send(wsgi('note("begun")\n' + code, name=case.encode()))
+        if not begun(server, case, connection):
+            return f"{how}: the application did not begin"
         if how == "closed":
             connection.socket.close()
         else:
             connection.abort()
-        problem = noted(server, (name + how.encode()).decode(), ["closed"])
+        problem = noted(server, case, ["begun", "closed"])
         if problem:
             return f"{how}: {problem}"
     return None
 
 
+def by_its_bytes(_server, _case, connection):
+    return connection.read_until(lambda: connection.received > 5000, PATIENCE)
+
+
 def closed_for_one_who_left(server):
     """close() is called, once, when the client leaves an endless response."""
-    return leaves(server, b"left-endless-", OWN + """
+    return leaves(server, "left-endless-", OWN + """
 class Endless(Own):
     def __iter__(self):
         until = time.monotonic() + 7
@@ -188,29 +193,28 @@ class Endless(Own):
             yield b"x" * 1000
 start_response("200 OK", TEXT)
 return Endless()
-""", lambda connection: connection.read_until(lambda: connection.received > 5000, 3))
+""", by_its_bytes)
 
 
 def closed_for_one_who_left_early(server):
     """close() is called, once, when the client has left before the first byte."""
-    return leaves(server, b"left-early-", OWN + """
+    return leaves(server, "left-early-", OWN + """
 start_response("200 OK", TEXT)
 time.sleep(0.5)
 return Own(b"x" * 1000 for _ in range(3))
-""", lambda connection: time.sleep(0.2))
+""")
 
 
 def closed_for_one_who_left_a_generator(server):
     """A generator's `finally` runs, once, when the client leaves."""
-    return leaves(server, b"left-generator-", GENERATOR.format(
+    return leaves(server, "left-generator-", GENERATOR.format(
         "for _ in range(10_000): yield b'x' * 1000; time.sleep(0.001)")
-        + 'start_response("200 OK", TEXT)\nreturn chunks()',
-        lambda connection: connection.read_until(lambda: connection.received > 5000, 3))
+        + 'start_response("200 OK", TEXT)\nreturn chunks()', by_its_bytes)
 
 
 def closed_for_one_who_left_write(server):
     """close() is called, once, when the client leaves while write() goes on."""
-    return leaves(server, b"left-write-", OWN + """
+    return leaves(server, "left-write-", OWN + """
 write = start_response("200 OK", TEXT)
 try:
     for _ in range(1000):
@@ -219,7 +223,7 @@ except Exception:
     note("closed")
     raise
 return Own()
-""", lambda connection: connection.read_until(lambda: connection.received > 5000, 3))
+""", by_its_bytes)
 
 
 PROCEDURES = [
