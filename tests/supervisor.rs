@@ -7,7 +7,7 @@ mod support;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use support::{Appliance, Project, eventually, is_running};
+use support::{Appliance, Finished, Project, eventually, is_running};
 
 const HELLO: &str = r#"
 def application(environ, start_response):
@@ -304,7 +304,7 @@ fn without_a_supervisor_the_process_is_the_worker() {
         site.wait_until_listening();
         let pid = site.get("/pid").text().parse::<i32>().unwrap();
         assert_eq!(pid, site.pid());
-        assert_eq!(site.workers(), []);
+        assert!(site.workers().is_empty());
         let mut connection = site.connect();
         connection.send("GET /slow HTTP/1.1\r\nhost: test\r\n\r\n");
         wait_until_running(&site);
@@ -502,6 +502,76 @@ fn the_supervisor_stays_small() {
         .unwrap();
     let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
     assert!(kilobytes < 10_000, "{kilobytes} kB");
+}
+
+#[test]
+fn workers_are_bound_to_cpus_in_turn() {
+    let all = cpus_of(i32::try_from(std::process::id()).unwrap());
+    for preload in [false, true] {
+        let python = format!("processes = 3\ncpu_affinity = 1\npreload = {preload}");
+        let site = Project::wsgi_with(&python, HELLO).start();
+        let in_turn: Vec<Vec<Vec<usize>>> = (0..3)
+            .map(|slot| vec![vec![all[slot % all.len()]]])
+            .collect();
+        assert_eq!(cpus_of_workers(&site), in_turn, "preload = {preload}");
+        assert_eq!(cpus_of(site.pid()), all);
+
+        let killed = serving(&site)[0];
+        site.signal_worker(killed, 9);
+        eventually("a successor", || {
+            let pids = serving(&site);
+            (pids.len() == 3 && pids[0] != killed).then_some(())
+        });
+        assert_eq!(cpus_of_workers(&site), in_turn, "preload = {preload}");
+
+        let toml = site.project.path("project.toml");
+        let text = std::fs::read_to_string(&toml).unwrap();
+        std::fs::write(&toml, text.replace("cpu_affinity = 1", "")).unwrap();
+        assert_eq!(Finished::of(site.project.command("reload")).status, 0);
+        assert_eq!(cpus_of_workers(&site), vec![vec![all.clone()]; 3]);
+    }
+}
+
+/// Processes that serve, by slot.
+fn serving(site: &Appliance) -> Vec<i32> {
+    let mut status = site.project.command("status");
+    status.arg("--json");
+    let status: serde_json::Value = serde_json::from_str(&Finished::of(status).stdout).unwrap();
+    let workers = status["workers"].as_array().unwrap().iter();
+    let serving = workers.filter(|worker| worker["state"] == "serving");
+    let mut serving: Vec<(i64, i32)> = serving
+        .map(|worker| {
+            let pid = i32::try_from(worker["pid"].as_i64().unwrap()).unwrap();
+            (worker["worker"].as_i64().unwrap(), pid)
+        })
+        .collect();
+    serving.sort_unstable();
+    serving.into_iter().map(|(_, pid)| pid).collect()
+}
+
+/// For each worker the different sets of CPUs that its threads may use.
+fn cpus_of_workers(site: &Appliance) -> Vec<Vec<Vec<usize>>> {
+    let threads = |pid: i32| {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let ids = tasks.map(|task| task.unwrap().file_name().to_str().unwrap().parse().unwrap());
+        let mut sets: Vec<Vec<usize>> = ids.map(cpus_of).collect();
+        sets.dedup();
+        sets
+    };
+    serving(site).into_iter().map(threads).collect()
+}
+
+/// The CPUs that a thread may use; a process's first thread has its number.
+fn cpus_of(thread: i32) -> Vec<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap();
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let ranges = list.unwrap().trim().split(',').map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        first.parse().unwrap()..=last.parse().unwrap()
+    });
+    ranges.flatten().collect()
 }
 
 fn wait_until_running(site: &Appliance) {

@@ -36,7 +36,13 @@ const LEFT_OUT: [(&str, &[&str]); 2] = [
     ),
     (
         "python",
-        &["processes", "preload", "warm_up", "max_lifetime"],
+        &[
+            "processes",
+            "cpu_affinity",
+            "preload",
+            "warm_up",
+            "max_lifetime",
+        ],
     ),
 ];
 

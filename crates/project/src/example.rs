@@ -25,6 +25,7 @@ static EXAMPLES: &[(&str, &str)] = &[
     ("connections_per_address", "100"),
     ("control", "\"/run/shop/control.sock\""),
     ("cors", "\"https://app.example.com\""),
+    ("cpu_affinity", "1"),
     ("daemonize", "\"shop.log\""),
     ("deny", "[\"192.0.2.0/24\"]"),
     ("dev", "{ front = \"http://127.0.0.1:5173\" }"),

@@ -186,6 +186,8 @@ pub struct Python {
     pub processes: usize,
     /// `threads`: Python threads in each worker, 1 to 1024. Default 4.
     pub threads: usize,
+    /// `cpu_affinity`: CPUs that each worker is bound to, 1 to 512. Default: none, it is not bound.
+    pub cpu_affinity: Option<usize>,
     /// `preload`: the application is imported once, and workers are forked from there. Default
     /// false.
     pub preload: bool,

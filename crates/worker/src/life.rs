@@ -170,6 +170,13 @@ fn start_and_serve(
         })?;
         appliance_figures::count_in(page);
     }
+    // Before it starts a thread. A front without Python stands in for all of them.
+    if let Some(cpus) = project.python.cpu_affinity
+        && slot > 0
+        && let Err(error) = process::bind(slot, cpus)
+    {
+        tracing::warn!(%error, "this worker is not bound to CPUs as `cpu_affinity` says");
+    }
     if applications.is_none() {
         settle_in(py, &project)?;
     }

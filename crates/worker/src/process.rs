@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use pyo3::prelude::*;
 
 /// How long Python may take to flush its streams.
@@ -70,6 +72,26 @@ pub(crate) fn die_with(parent: u32) -> io::Result<()> {
     }
 }
 
+/// Binds this thread, and those that it starts from now on, to `count` of the CPUs that the process
+/// may use: neighbouring slots (numbered from 1) to neighbouring ones, round and round.
+pub(crate) fn bind(slot: usize, count: usize) -> io::Result<()> {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this)?;
+    let numbers = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    let numbers: Vec<usize> = numbers.collect();
+    let mut bound = CpuSet::new();
+    for cpu in share(&numbers, slot, count) {
+        bound.set(cpu)?;
+    }
+    Ok(sched_setaffinity(this, &bound)?)
+}
+
+fn share(cpus: &[usize], slot: usize, count: usize) -> impl Iterator<Item = usize> {
+    let first = slot.saturating_sub(1) * count;
+    let count = count.min(cpus.len());
+    cpus.iter().copied().cycle().skip(first).take(count)
+}
+
 /// Has `ps` show `label` where the command line says `before`; cut to its length.
 pub(crate) fn relabel(before: &str, label: &str) -> io::Result<()> {
     let missing = || io::Error::from(io::ErrorKind::NotFound);
@@ -115,5 +137,27 @@ pub(crate) fn restore_output(saved: &[OwnedFd; 2]) {
     for (standard, saved) in [libc::STDOUT_FILENO, libc::STDERR_FILENO].iter().zip(saved) {
         // SAFETY: as above.
         unsafe { libc::dup2(saved.as_raw_fd(), *standard) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    fn shares(cpus: &[usize], count: usize) -> Vec<Vec<usize>> {
+        (1..=4)
+            .map(|slot| share(cpus, slot, count).collect())
+            .collect()
+    }
+
+    #[test]
+    fn slots_share_cpus_round_and_round() {
+        assert_eq!(shares(&[0, 2, 5], 1), [[0], [2], [5], [0]]);
+        assert_eq!(shares(&[0, 2, 5], 2), [[0, 2], [5, 0], [2, 5], [0, 2]]);
+    }
+
+    #[test]
+    fn more_than_there_are_is_all() {
+        assert_eq!(shares(&[3, 7], 8), vec![vec![3, 7]; 4]);
     }
 }

@@ -23,6 +23,9 @@ impl Check<'_, '_> {
         let env = self.variables(table);
         let processes = self.processes(table, server);
         let threads = self.reader.count(table, "threads");
+        let cpu_affinity = optional(table, "cpu_affinity", || {
+            self.reader.count(table, "cpu_affinity").flatten()
+        });
         let preload = self.reader.flag(table, "preload");
         let start_timeout = self.reader.duration(table, "start_timeout");
         let warm_up = self.warm_up(table);
@@ -49,6 +52,7 @@ impl Check<'_, '_> {
             env: env?,
             processes: processes?,
             threads: threads??,
+            cpu_affinity: cpu_affinity?,
             preload: preload?,
             start_timeout: start_timeout?,
             warm_up: warm_up?,
