@@ -67,6 +67,15 @@ fn origin(site: &Appliance) -> i32 {
     })
 }
 
+/// What `appliance status` says of it.
+fn said(site: &Appliance) -> String {
+    let status = Finished::of(site.project.command("status")).stdout;
+    let line = status.lines().find(|line| line.contains("preload: "));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+const EACH: &str = "preload: each worker imports the application itself, the log says why";
+
 fn who(site: &Appliance) -> (i32, i32, i32) {
     let answer = site.get("/who");
     let mut words = answer.text().split(' ');
@@ -100,6 +109,8 @@ fn one_import_serves_all_workers() {
     let (importer, worker, parent) = who(&site);
     let origin = origin(&site);
     assert_eq!((importer, parent), (origin, site.pid()));
+    let forked = format!("preload: workers are forked from process {origin}, ");
+    assert!(said(&site).starts_with(&forked), "{}", said(&site));
     assert!(serving(&site).contains(&worker));
     // 40 MB that all three have, and what each has for itself.
     let all: u64 = site.workers().iter().map(|pid| proportional_kb(*pid)).sum();
@@ -240,6 +251,7 @@ fn threads_of_the_import_are_not_lost() {
     let (importer, worker, _) = who(&site);
     assert_eq!(importer, worker);
     assert_eq!(site.workers().len(), 2);
+    assert_eq!(said(&site), EACH);
     eventually("beats", || (site.get("/beats").text() != "0").then_some(()));
 }
 
@@ -249,6 +261,7 @@ fn workers_outlive_the_process_they_were_forked_from() {
     let load = Load::start(site.address(), &QUESTIONS);
     site.signal_worker(origin(&site), libc::SIGKILL);
     site.wait_for_log("until the next reload they import the application themselves");
+    assert_eq!(said(&site), EACH);
     let workers = serving(&site);
     assert_eq!(workers.len(), 2);
     site.signal_worker(workers[0], libc::SIGKILL);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use appliance_project::Sources;
-use appliance_supervisor::{Answer, ClientError, Request};
+use appliance_supervisor::{Answer, ClientError, PreloadStatus, Request};
 
 use crate::cli::Status;
 use crate::{failure, summary};
@@ -75,6 +75,8 @@ fn print(answer: &Answer, json: bool) -> ExitCode {
 ///   worker    pid  state     generation      up  memory
 ///        1   4712  serving            3   5 min   38 MB
 ///
+///   preload: workers are forked from process 4709, 36 MB
+///
 ///   replaced: 4 reload, 2 max_requests
 /// ```
 fn table(status: &appliance_supervisor::Status) -> String {
@@ -120,6 +122,21 @@ fn draw(status: &appliance_supervisor::Status, out: &mut String) -> std::fmt::Re
             humane(worker.uptime),
             worker.memory_bytes / 1_000_000
         )?;
+    }
+    match &status.preload {
+        Some(PreloadStatus {
+            pid: Some(pid),
+            memory_bytes,
+        }) => writeln!(
+            out,
+            "\n  preload: workers are forked from process {pid}, {} MB",
+            memory_bytes / 1_000_000
+        )?,
+        Some(_) => writeln!(
+            out,
+            "\n  preload: each worker imports the application itself, the log says why"
+        )?,
+        None => {}
     }
     if !status.replaced.is_empty() {
         let counts = status.replaced.iter();

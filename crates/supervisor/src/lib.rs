@@ -33,7 +33,7 @@ pub use library::LibraryError;
 pub use listeners::{BindError, Place};
 pub use master::Outcome;
 pub use process::Exit;
-pub use protocol::{Answer, Counted, Request, Status, WorkerStatus};
+pub use protocol::{Answer, Counted, PreloadStatus, Request, Status, WorkerStatus};
 pub use python::PythonError;
 pub use trial::rehearse;
 

@@ -38,6 +38,7 @@ const NUMBER: usize = 1;
 
 #[derive(Debug)]
 pub(crate) struct Preload {
+    pid: u32,
     socket: UnixStream,
     process: Mutex<Option<Watched>>,
     /// Nobody is to be told when it ends.
@@ -109,6 +110,7 @@ impl Preload {
         let (kill, killed) = oneshot::channel();
         let ended = tokio::spawn(watch(child, killed, Arc::clone(&may_end)));
         Ok(Some(Preload {
+            pid,
             socket,
             process: Mutex::new(Some(Watched { kill, ended })),
             may_end,
@@ -120,7 +122,7 @@ impl Preload {
     /// # Errors
     /// When nobody knows whether there is one: it will find its control socket closed.
     pub(crate) fn fork(&self, order: &ForkOrder) -> io::Result<Option<u32>> {
-        if !self.is_alive() {
+        if self.pid().is_none() {
             return Ok(None);
         }
         let descriptors = order.descriptors.iter().map(|fd| sys::borrow(*fd));
@@ -166,11 +168,13 @@ impl Preload {
         Ok(serde_json::from_str(&answer)?)
     }
 
-    fn is_alive(&self) -> bool {
+    /// Of the process, while it lives.
+    pub(crate) fn pid(&self) -> Option<u32> {
         let process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        process
+        let alive = process
             .as_ref()
-            .is_some_and(|process| !process.ended.is_finished())
+            .is_some_and(|process| !process.ended.is_finished());
+        alive.then_some(self.pid)
     }
 
     fn take(&self) -> Option<Watched> {

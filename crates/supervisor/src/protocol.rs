@@ -122,6 +122,9 @@ pub struct Status {
     pub uwsgi_unix: Vec<PathBuf>,
     /// In the order of their slots.
     pub workers: Vec<WorkerStatus>,
+    /// With `python.preload`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preload: Option<PreloadStatus>,
     /// How often a worker was replaced, by reason.
     pub replaced: BTreeMap<String, u64>,
     /// Why the last reload or upgrade failed, if it did.
@@ -148,6 +151,15 @@ pub struct Counted {
     /// By its workers.
     #[serde(flatten)]
     pub totals: Totals,
+}
+
+/// The process that has imported the application, for workers to be forked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PreloadStatus {
+    /// None where each worker imports by itself, for a reason that is in the log.
+    pub pid: Option<u32>,
+    /// Its resident memory, in bytes: most of it is the workers' as well.
+    pub memory_bytes: u64,
 }
 
 /// How a worker fares.

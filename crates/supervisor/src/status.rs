@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::event::Event;
 use crate::memory;
-use crate::protocol::{Answer, Request, Status, WorkerStatus};
+use crate::protocol::{Answer, PreloadStatus, Request, Status, WorkerStatus};
 use crate::shared;
 use crate::worker::Worker;
 
@@ -30,6 +30,7 @@ impl Status {
             unix: Vec::new(),
             uwsgi_unix: Vec::new(),
             workers: Vec::new(),
+            preload: None,
             replaced: Default::default(),
             last_failure: None,
             counted: Vec::new(),
@@ -64,6 +65,15 @@ impl WorkerStatus {
             cpu_seconds: usage.cpu.as_secs_f64(),
             levels: worker.levels(),
             ..WorkerStatus::default()
+        }
+    }
+}
+
+impl PreloadStatus {
+    pub(crate) fn of(pid: Option<u32>) -> PreloadStatus {
+        PreloadStatus {
+            pid,
+            memory_bytes: pid.and_then(memory::resident).unwrap_or_default(),
         }
     }
 }

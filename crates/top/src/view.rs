@@ -127,6 +127,7 @@ pub(crate) mod tests {
             unix: Vec::new(),
             uwsgi_unix: Vec::new(),
             workers: vec![worker(1), worker(2)],
+            preload: None,
             replaced: [("reload".to_owned(), 4), ("max_requests".to_owned(), 2)].into(),
             last_failure: None,
             counted: vec![counted(1), counted(2)],

@@ -8,7 +8,8 @@ use appliance_project::Project;
 use appliance_project::model::Site;
 
 use super::Master;
-use crate::protocol::{Counted, Status, WorkerStatus};
+use crate::preload::Preload;
+use crate::protocol::{Counted, PreloadStatus, Status, WorkerStatus};
 
 impl Master {
     pub(super) fn status(&self) -> Status {
@@ -33,10 +34,17 @@ impl Master {
             unix: paths(project, |site| &site.unix),
             uwsgi_unix: paths(project, |site| &site.uwsgi.unix),
             workers,
+            preload: self.preload(),
             replaced: self.replaced.clone(),
             last_failure: self.last_failure.clone(),
             ..Status::starting(&project.file, self.began)
         }
+    }
+
+    fn preload(&self) -> Option<PreloadStatus> {
+        let preload = self.generation.preload.as_ref();
+        let asked = self.generation.project().python.preload;
+        asked.then(|| PreloadStatus::of(preload.and_then(Preload::pid)))
     }
 
     /// By slot; those that there are no more are still in the sum.
