@@ -77,29 +77,26 @@ impl Reader<'_, '_> {
             return self.row(directive.place, Verdict::Missing, text);
         }
         let word = directive.args.get(1).map_or("error", String::as_str);
-        let ours = match word {
-            "debug" => "debug",
-            "info" | "notice" => "info",
-            "warn" => "warn",
-            "error" | "crit" | "alert" | "emerg" => "error",
+        let text = match word {
+            "info" | "notice" => "`server.log_level` is `info` by default",
+            // What nginx's packages come with, or does unless told; here life-cycle events are worth
+            // their lines.
+            "warn" | "error" | "crit" | "alert" | "emerg" => {
+                "`server.log_level` stays `info`, which tells of reloads and replaced workers"
+            }
+            "debug" => "`server.log_level = \"debug\"`",
             _ => return self.row(directive.place, Verdict::Missing, "this level is not known"),
         };
         self.log_file(level, directive, scope);
-        // `error` is what nginx does unless told; here life-cycle events are worth their lines.
-        let text = match ours {
-            "info" => "`server.log_level` is `info` by default".to_owned(),
-            "error" => {
-                "`server.log_level` stays `info`, which tells of reloads and replaced workers"
-                    .to_owned()
-            }
-            _ => {
+        let verdict = match word {
+            "debug" => {
                 let server = &mut self.import.draft.server;
-                server.assume("log_level", ours, "nginx's error_log");
-                let text = format!("`server.log_level = \"{ours}\"`");
-                return self.row(directive.place, Verdict::Carried, text);
+                server.assume("log_level", "debug", "nginx's error_log");
+                Verdict::Carried
             }
+            _ => Verdict::Default,
         };
-        self.row(directive.place, Verdict::Default, text);
+        self.row(directive.place, verdict, text);
     }
 
     /// The file of `error_log`; standard error is the default.

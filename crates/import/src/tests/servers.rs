@@ -92,6 +92,7 @@ fn the_log_has_its_place() {
         let text = format!("{line} http {{ {site} }}");
         let (project, report) = imported(&[("/c/nginx.conf", &text)]);
         has(&project, log);
+        assert!(!project.contains("\nlog_level"), "{project}");
         assert!(
             report.contains("there is one log for the whole server"),
             "{report}"
@@ -105,6 +106,8 @@ fn the_log_has_its_place() {
         let text = format!("{line} http {{ {site} }}");
         let (project, _) = imported(&[("/c/nginx.conf", &text)]);
         assert!(!project.contains("\nlog = "), "{project}");
+        let is_debug = project.contains("\nlog_level = \"debug\"");
+        assert_eq!(is_debug, line.contains("debug"), "{project}");
     }
 }
 
