@@ -3,7 +3,7 @@
 //! 1. `lexer` and `tree` read the words and blocks of a file, `include` puts further files in.
 //! 2. `level` goes through a level's directives, from the outermost inwards, by the rows of
 //!    `table`; `scope` is what a level passes down.
-//! 3. `server`, `location`, `files`, `passed` and `backend` turn what is found into sites and routes.
+//! 3. `server`, `location`, `files`, `passed`, `proxy_ssl` and `backend` turn what is found into sites and routes.
 
 mod access;
 mod answer;
@@ -17,6 +17,7 @@ mod lexer;
 mod listen;
 mod location;
 mod passed;
+mod proxy_ssl;
 mod representation;
 mod rules;
 mod scope;

@@ -14,8 +14,10 @@ use super::upstream::{self, Upstream};
 #[derive(Debug, Default)]
 pub(crate) struct Backends {
     upstreams: BTreeMap<String, Upstream>,
-    /// The distinct servers of every `proxy_pass`.
+    /// The distinct servers of every `proxy_pass` without TLS.
     http: BTreeSet<String>,
+    /// Those with it: what a Python server speaks to the nginx in front of it is plain HTTP.
+    https: BTreeSet<String>,
     /// Those of every `uwsgi_pass`.
     uwsgi: BTreeSet<String>,
     /// The rate and key of every `limit_req_zone`.
@@ -41,6 +43,7 @@ impl Backends {
             let addresses = backends.addresses(pass.arg());
             match pass.name.as_str() {
                 "uwsgi_pass" => backends.uwsgi.extend(addresses),
+                _ if is_secure(pass) => backends.https.extend(addresses),
                 _ => backends.http.extend(addresses),
             }
         }
@@ -79,28 +82,30 @@ impl Backends {
         if target.contains(['$', '?', '#']) {
             return Err("a variable or a query is in its target: write the route by hand");
         }
-        if target.starts_with("https://") {
-            return Err(
-                "write it by hand: `proxy = \"https://…\"` verifies the server's certificate, which nginx does not unless it is told to",
-            );
-        }
         if target.starts_with("suwsgi://") {
             return Err("the uwsgi protocol is spoken without TLS alone: write the route by hand");
         }
         let (name, path) = split(target);
         let scheme = match pass.name.as_str() {
             "uwsgi_pass" => "uwsgi://",
+            _ if is_secure(pass) => "https://",
             _ => "http://",
         };
         let Some(upstream) = self.upstreams.get(name) else {
             return Ok(vec![("to", url(scheme, name, path)?.into())]);
+        };
+        // A server of an `upstream` has port 80 where none is said, whatever it speaks.
+        let named = |server: &str| match scheme {
+            "https://" if !server.starts_with("unix:") => with_port(server),
+            _ => server.to_owned(),
         };
         let servers = |is_backup: bool| {
             let those = upstream
                 .servers
                 .iter()
                 .filter(move |server| !server.is_down && server.is_backup == is_backup);
-            let urls = those.map(|server| Ok((url(scheme, &server.name, path)?, server.weight)));
+            let urls =
+                those.map(|server| Ok((url(scheme, &named(&server.name), path)?, server.weight)));
             urls.collect::<Result<Vec<_>, &'static str>>()
         };
         let to = written(servers(false)?).ok_or("its `upstream` has no servers")?;
@@ -108,6 +113,12 @@ impl Backends {
         keys.extend(written(servers(true)?).map(|backups| ("backup", backups)));
         keys.extend(upstream.keys.iter().cloned());
         Ok(keys)
+    }
+
+    /// The `upstream` that a pass names, if it does.
+    pub(super) fn upstream_of<'p>(&self, pass: &'p Directive) -> Option<&'p str> {
+        let (name, _) = split(pass.arg());
+        self.upstreams.contains_key(name).then_some(name)
     }
 
     /// Who it is, when the application listens at `bound`.
@@ -118,6 +129,7 @@ impl Backends {
         // where anything speaks uwsgi, one of those.
         let only = match directive.name.as_str() {
             "uwsgi_pass" => self.uwsgi.len() == 1,
+            _ if is_secure(directive) => false,
             _ => self.uwsgi.is_empty() && self.http.len() == 1,
         };
         match sure || (bound.is_empty() && only) {
@@ -191,12 +203,21 @@ impl Reader<'_, '_> {
         let of_uwsgi = addresses
             .iter()
             .any(|one| self.backends.uwsgi.contains(one));
+        let of_https = addresses
+            .iter()
+            .any(|one| self.backends.https.contains(one));
         let only = match of_uwsgi {
             true => self.backends.uwsgi.len() == 1,
+            false if of_https => false,
             false => self.backends.uwsgi.is_empty() && self.backends.http.len() <= 1,
         };
         addresses.iter().any(|one| bound.contains(one)) || (bound.is_empty() && only)
     }
+}
+
+/// Whether a pass is one by TLS.
+pub(super) fn is_secure(pass: &Directive) -> bool {
+    pass.name == "proxy_pass" && pass.arg().starts_with("https://")
 }
 
 /// A server as `proxy` names it.
@@ -206,6 +227,9 @@ fn url(scheme: &str, server: &str, path: &str) -> Result<String, &'static str> {
         Some(_) if !path.is_empty() => {
             Err("servers behind a socket get the request's path: write the route by hand")
         }
+        Some(_) if scheme == "https://" => {
+            Err("servers behind a socket are spoken to without TLS: write the route by hand")
+        }
         Some(socket) => {
             let socket = format!("unix:{}", socket.trim_start_matches("//"));
             Ok(if is_uwsgi {
@@ -214,7 +238,7 @@ fn url(scheme: &str, server: &str, path: &str) -> Result<String, &'static str> {
                 socket
             })
         }
-        // A server of an `upstream` has port 80 where none is said, whatever it speaks.
+        // It has no port of its own.
         None if is_uwsgi => Ok(format!("{scheme}{}", with_port(server))),
         None => Ok(format!("{scheme}{server}{path}")),
     }
@@ -362,6 +386,11 @@ mod tests {
                 "proxy_pass http://g",
                 "to = \"http://h\", backup = \"http://i\", balance = \"least_requests\"",
             ),
+            ("proxy_pass https://k/x", "to = \"https://k/x\""),
+            (
+                "proxy_pass https://d",
+                "to = [\"https://e:80\", \"https://f:80\"]",
+            ),
             ("uwsgi_pass 10.0.0.1:3031", "to = \"uwsgi://10.0.0.1:3031\""),
             (
                 "uwsgi_pass uwsgi://10.0.0.1:3031",
@@ -378,7 +407,8 @@ mod tests {
         }
         for pass in [
             "proxy_pass http://$host",
-            "proxy_pass https://a",
+            "proxy_pass https://j",
+            "proxy_pass https://unix:/run/a.sock",
             "proxy_pass http://unix:/a:/b",
             "uwsgi_pass suwsgi://a:1",
         ] {

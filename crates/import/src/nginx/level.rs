@@ -44,6 +44,7 @@ impl Reader<'_, '_> {
     /// the order of directives means nothing to nginx.
     pub(crate) fn level(&mut self, level: Level, block: &[Directive], scope: &mut Scope) {
         scope.note_error_pages(block);
+        scope.note_host(block);
         self.access(level, block, scope);
         self.caching(level, block, scope);
         self.error_pages(block, scope);
@@ -223,6 +224,7 @@ impl Reader<'_, '_> {
             Construct::LimitConn => self.limit_conn(level, directive, scope),
             Construct::Map => self.map(directive),
             Construct::Params => self.params(directive),
+            Construct::ProxySsl => self.proxy_ssl(directive, scope),
             Construct::RealIpHeader => self.real_ip_header(directive),
             Construct::TempPath => self.temp_path(level, directive, scope),
             Construct::Upstream => self.upstream(directive),

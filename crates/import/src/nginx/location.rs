@@ -169,6 +169,7 @@ impl Reader<'_, '_> {
         let mut content = Content::default();
         let elsewhere = self.passes_elsewhere(location);
         scope.note_error_pages(location.inner());
+        scope.note_host(location.inner());
         self.access(Level::Location, location.inner(), scope);
         self.caching(Level::Location, location.inner(), scope);
         self.error_pages(location.inner(), scope);

@@ -7,17 +7,16 @@ use crate::convert::{Bare, convert};
 use crate::draft::{Route, plain};
 use crate::report::Verdict;
 
-use super::backend::{Backend, split};
+use super::backend::{Backend, is_secure, split};
 use super::level::{Reader, words};
 use super::location::inherit;
-use super::scope::Scope;
+use super::scope::{Host, Scope};
 use super::tree::Directive;
 use super::upstream::PROXY;
 use super::values::is_standard_param;
 
 /// Fields that a route with `proxy` sends by itself.
-const OWN_FIELDS: [&str; 7] = [
-    "host",
+const OWN_FIELDS: [&str; 6] = [
     "connection",
     "upgrade",
     "x-real-ip",
@@ -40,7 +39,9 @@ const RULED: [&str; 8] = [
 
 /// Whether a directive of a location is about the other server that it passes to.
 pub(super) fn is_of_proxy(name: &str) -> bool {
-    (name.starts_with("proxy_") || name.starts_with("uwsgi_")) && !RULED.contains(&name)
+    (name.starts_with("proxy_") || name.starts_with("uwsgi_"))
+        && !name.starts_with("proxy_ssl_")
+        && !RULED.contains(&name)
 }
 
 impl Reader<'_, '_> {
@@ -75,6 +76,7 @@ impl Reader<'_, '_> {
             }
         }
         let (verdict, text) = match directive.name.as_str() {
+            "proxy_set_header" if field == "host" => host_field(directive),
             "proxy_set_header" if OWN_FIELDS.contains(&field.as_str()) => {
                 (Verdict::Default, "`proxy` sends this field by itself")
             }
@@ -160,6 +162,18 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
+        let secure = is_secure(backend);
+        let host_is_servers = match scope.host {
+            Some(host) => host == Host::Server,
+            // Of several sites behind one address TLS and Host name the same.
+            None => secure,
+        };
+        if host_is_servers {
+            keys.push(("host", "server".into()));
+        }
+        if secure {
+            keys.extend(self.proxy_tls(backend, scope));
+        }
         keys.extend(more.iter().cloned());
         // `proxy_read_timeout` and `uwsgi_read_timeout`, which are read before it is known who answers.
         let timeout = scope
@@ -179,7 +193,7 @@ impl Reader<'_, '_> {
             _ => Value::InlineTable(keys.into_iter().collect::<InlineTable>()),
         };
         let shown = format!("`proxy = {}`", plain(&value));
-        let (verdict, text) = match self.bound(backend).is_empty() {
+        let (verdict, text) = match self.bound(backend).is_empty() && !secure {
             true => (
                 Verdict::Trap,
                 format!(
@@ -192,6 +206,7 @@ impl Reader<'_, '_> {
                     "uwsgi_pass" => {
                         format!("{shown}: the project's application does not listen there")
                     }
+                    _ if host_is_servers => format!("{shown}; it gets its own name as Host"),
                     _ => format!(
                         "{shown}; it gets the client's Host, which `host = \"server\"` changes"
                     ),
@@ -202,5 +217,19 @@ impl Reader<'_, '_> {
         route.target = ("proxy", value);
         inherit(&mut route, scope);
         Some(route)
+    }
+}
+
+/// `proxy_set_header Host …`
+fn host_field(directive: &Directive) -> (Verdict, &'static str) {
+    match directive.args.get(1).map(String::as_str) {
+        Some("$proxy_host") => (Verdict::Carried, "`host = \"server\"` of its `proxy`"),
+        Some(value) if value.contains('$') => {
+            (Verdict::Default, "`proxy` sends this field by itself")
+        }
+        _ => (
+            Verdict::Missing,
+            "Host is the client's, or with `host = \"server\"` of `proxy` the one of its URL",
+        ),
     }
 }

@@ -17,6 +17,7 @@ impl Reader<'_, '_> {
     pub(super) fn server(&mut self, server: &Directive, scope: &Scope) {
         let mut scope = scope.clone();
         scope.note_error_pages(server.inner());
+        scope.note_host(server.inner());
         self.access(Level::Server, server.inner(), &mut scope);
         self.caching(Level::Server, server.inner(), &mut scope);
         self.error_pages(server.inner(), &mut scope);

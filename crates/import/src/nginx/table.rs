@@ -35,6 +35,7 @@ pub(crate) enum Construct {
     Location,
     Map,
     Params,
+    ProxySsl,
     RealIpHeader,
     Return,
     Rewrite,
@@ -78,6 +79,7 @@ static ROWS: &[Row<Construct>] = &[
     (&["location"], Fate::Construct(Location)),
     (&["map"], Fate::Construct(Map)),
     (&["uwsgi_param"], Fate::Construct(Params)),
+    (&["proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name", "proxy_ssl_server_name"], Fate::Construct(ProxySsl)),
     (&["real_ip_header"], Fate::Construct(RealIpHeader)),
     (&["return"], Fate::Construct(Return)),
     (&["rewrite"], Fate::Construct(Rewrite)),
@@ -119,7 +121,9 @@ static ROWS: &[Row<Construct>] = &[
     (&["uwsgi_buffering", "uwsgi_request_buffering", "uwsgi_pass_request_headers", "uwsgi_pass_request_body", "uwsgi_connect_timeout", "uwsgi_send_timeout", "uwsgi_busy_buffers_size", "uwsgi_ignore_client_abort", "uwsgi_next_upstream", "uwsgi_modifier1", "uwsgi_modifier2", "uwsgi_max_temp_file_size", "uwsgi_pass_header", "uwsgi_temp_file_write_size", "uwsgi_socket_keepalive", "uwsgi_string"], NotNeeded("nothing lies between front and application")),
     (&["proxy_http_version", "proxy_redirect", "proxy_buffering", "proxy_buffers", "proxy_buffer_size", "proxy_busy_buffers_size", "proxy_request_buffering", "proxy_connect_timeout", "proxy_send_timeout", "proxy_set_header", "proxy_pass_header", "proxy_headers_hash_max_size", "proxy_headers_hash_bucket_size", "proxy_max_temp_file_size", "proxy_temp_path", "proxy_ignore_client_abort", "proxy_next_upstream", "proxy_next_upstream_tries", "proxy_pass_request_headers", "proxy_pass_request_body", "proxy_socket_keepalive", "proxy_cache_bypass", "proxy_no_cache"], NotNeeded("nothing lies between front and application, which sees host, scheme and client as they are")),
     (&["uwsgi_cache", "uwsgi_cache_path", "uwsgi_cache_key", "uwsgi_cache_valid", "proxy_cache", "proxy_cache_path", "proxy_cache_key", "proxy_cache_valid", "proxy_cache_use_stale", "proxy_cache_lock", "proxy_cache_methods", "proxy_cache_revalidate", "proxy_cache_min_uses", "proxy_ignore_headers", "proxy_store"], Missing("responses are not cached: use the framework's cache, or a CDN")),
-    (&["proxy_ssl_verify", "proxy_ssl_server_name", "proxy_ssl_name", "proxy_bind", "proxy_cookie_path", "proxy_cookie_domain", "proxy_cookie_flags", "proxy_method", "proxy_set_body"], Missing("there is nothing like it: the application has to do it")),
+    (&["proxy_ssl_certificate_key", "proxy_ssl_password_file"], Missing("other servers are not shown a certificate of ours yet")),
+    (&["proxy_ssl_conf_command", "proxy_ssl_key_log"], Default("TLS has one good set of parameters")),
+    (&["proxy_bind", "proxy_cookie_path", "proxy_cookie_domain", "proxy_cookie_flags", "proxy_method", "proxy_set_body"], Missing("there is nothing like it: the application has to do it")),
     (&["fastcgi_pass", "fastcgi_param", "fastcgi_index", "fastcgi_split_path_info", "scgi_pass", "grpc_pass", "memcached_pass", "fastcgi_read_timeout", "fastcgi_buffers", "fastcgi_buffer_size", "fastcgi_intercept_errors"], Missing("appliance runs WSGI applications: keep a server for this one beside it")),
 
     // What has no counterpart.

@@ -73,6 +73,57 @@ fn several_without_a_word_about_the_application_are_to_be_looked_at() {
 }
 
 #[test]
+fn servers_of_https_are_trusted_as_nginx_trusts_them() {
+    let nginx = "upstream farm { server 10.0.0.1:8443 weight=2; server 10.0.0.2; } \
+                 server { listen 80; proxy_ssl_trusted_certificate ca.pem; proxy_ssl_session_reuse on; \
+                 location / { include uwsgi_params; uwsgi_pass 127.0.0.1:3031; } \
+                 location /lax/ { proxy_pass https://api.example.com/v1/; } \
+                 location /named/ { proxy_pass https://10.0.0.9; proxy_ssl_verify on; proxy_ssl_name api.internal; \
+                 proxy_set_header Host $host; } \
+                 location /farm/ { proxy_pass https://farm; proxy_ssl_verify on; proxy_read_timeout 9; } \
+                 location /sni/ { proxy_pass https://farm; proxy_ssl_server_name on; proxy_ssl_name $host; } \
+                 location /plain/ { proxy_pass http://10.0.0.9; proxy_set_header Host $proxy_host; proxy_ssl_verify on; } \
+                 location /own/ { proxy_pass http://10.0.0.8; proxy_set_header Host shop; } }";
+    let (project, report) = imported(&[("/c/nginx.conf", nginx), INI]);
+    let farm =
+        "to = { \"https://10.0.0.1:8443\" = 2, \"https://10.0.0.2:80\" = 1 }, host = \"server\"";
+    let own_name = "host = \"server\"";
+    for route in [
+        format!("\"/lax/\" = {{ proxy = {{ to = \"https://api.example.com/v1/\", {own_name}, verify = false }} }}"),
+        "\"/named/\" = { proxy = { to = \"https://10.0.0.9\", ca = \"/c/ca.pem\", server_name = \"api.internal\" } }".to_owned(),
+        format!("\"/farm/\" = {{ proxy = {{ {farm}, ca = \"/c/ca.pem\", server_name = \"farm\", response_timeout = \"9s\" }} }}"),
+        format!("\"/sni/\" = {{ proxy = {{ {farm}, verify = false, server_name = \"farm\" }} }}"),
+        format!("\"/plain/\" = {{ proxy = {{ to = \"http://10.0.0.9\", {own_name} }} }}"),
+        "\"/own/\" = { proxy = \"http://10.0.0.8\" }".to_owned(),
+    ] {
+        has(&project, &route);
+    }
+    for said in [
+        "nginx does not look at this server's certificate",
+        "`ca = \"/c/ca.pem\"` of its `proxy`",
+        "`server_name = \"api.internal\"` of its `proxy`",
+        "sessions are always resumed",
+        "there are no variables: `server_name` of `proxy` is one name",
+        "holds for no route to a server of `https://`",
+        "Host is the client's, or with `host = \"server\"`",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
+}
+
+#[test]
+fn a_server_of_https_is_not_taken_for_the_application() {
+    let nginx = "server { listen 80; location / { proxy_pass https://api.example.com; proxy_ssl_verify on; } \
+                 location /app/ { proxy_pass http://127.0.0.1:8000; } }";
+    let (project, _) = imported(&[("/c/nginx.conf", nginx)]);
+    has(
+        &project,
+        "\"/\" = { proxy = { to = \"https://api.example.com\", host = \"server\" } }",
+    );
+    has(&project, "\"/app/\" = { wsgi = true }");
+}
+
+#[test]
 fn the_log_has_its_place() {
     let site = "server { listen 80; root /srv; error_log /var/log/site.log; }";
     for (line, log) in [
@@ -144,10 +195,14 @@ fn units_upstreams_are_servers() {
     let text = r#"{ "listeners": { "*:80": { "pass": "routes" }, "*:81": { "pass": "upstreams/two" } },
         "upstreams": {
             "two": { "servers": { "10.0.0.1:8080": {}, "10.0.0.2:8080": { "weight": 3 }, "10.0.0.3:80": { "weight": 0 } } },
-            "odd": { "servers": { "10.0.0.1:8080": { "weight": 0.5 } } } },
+            "half": { "servers": { "10.0.0.1:8080": { "weight": 0.5 }, "10.0.0.2:8080": {}, "10.0.0.3:8080": { "weight": 1.25 } } },
+            "odd": { "servers": { "10.0.0.1:8080": { "weight": 3.14159 }, "10.0.0.2:8080": { "weight": 5000 }, "10.0.0.3:8080": { "weight": 0.0001 } } },
+            "none": { "servers": { "10.0.0.1:8080": { "weight": "much" }, "10.0.0.2:8080": { "weight": -1 } } } },
         "routes": [
             { "match": { "uri": "/two/*" }, "action": { "pass": "upstreams/two" } },
+            { "match": { "uri": "/half/*" }, "action": { "pass": "upstreams/half" } },
             { "match": { "uri": "/odd/*" }, "action": { "pass": "upstreams/odd" } },
+            { "match": { "uri": "/none/*" }, "action": { "pass": "upstreams/none" } },
             { "match": { "uri": "/one/*" }, "action": { "proxy": "http://127.0.0.1:9000" } },
             { "action": { "proxy": "http://unix:/run/app.sock" } } ] }"#;
     let (project, report) = imported(&[("/c/unit.json", text)]);
@@ -159,6 +214,20 @@ fn units_upstreams_are_servers() {
         "\"/one/\" = { proxy = \"http://127.0.0.1:9000\" }",
     );
     has(&project, "\"/\" = { proxy = \"unix:/run/app.sock\" }");
-    assert!(!project.contains("\"/odd/\" ="), "{project}");
-    assert!(report.contains("weights are whole numbers"), "{report}");
+    has(
+        &project,
+        "\"/half/\" = { proxy = { \"http://10.0.0.1:8080\" = 2, \"http://10.0.0.2:8080\" = 4, \"http://10.0.0.3:8080\" = 5 } }",
+    );
+    // In their proportion, as far as a thousand goes.
+    has(
+        &project,
+        "\"/odd/\" = { proxy = { \"http://10.0.0.1:8080\" = 1, \"http://10.0.0.2:8080\" = 1000, \"http://10.0.0.3:8080\" = 1 } }",
+    );
+    assert!(!project.contains("\"/none/\" ="), "{project}");
+    for said in [
+        "the nearest to these are written",
+        "a weight is a number from 0 to 1000000",
+    ] {
+        assert!(report.contains(said), "{said}\n{report}");
+    }
 }

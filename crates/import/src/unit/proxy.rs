@@ -41,16 +41,21 @@ pub(super) fn several(
     let mut weights = Vec::new();
     for (address, server) in servers.map_or(&[][..], Node::members) {
         let weight = server.get("weight").and_then(Node::word);
-        let weight = weight.map_or(Some(1), |word| word.parse::<i64>().ok());
-        match weight {
+        let weight = weight.map_or(Some(1.0), |word| word.parse::<f64>().ok());
+        match weight.filter(|weight| (0.0..=LARGEST_OF_UNIT).contains(weight)) {
             // It gets no requests.
-            Some(0) => import.row(server.place, Verdict::Carried, "left out: its weight is 0"),
-            Some(weight @ 1..=1000) => weights.push((format!("http://{address}"), weight)),
-            _ => import.missing(
+            Some(0.0) => import.row(server.place, Verdict::Carried, "left out: its weight is 0"),
+            Some(weight) => weights.push((format!("http://{address}"), weight)),
+            None => import.missing(
                 server,
-                "weights are whole numbers from 1 to 1000: write it by hand",
+                "a weight is a number from 0 to 1000000: write it by hand",
             ),
         }
+    }
+    let (weights, is_exact) = whole(weights);
+    if !is_exact {
+        let text = "weights are whole numbers from 1 to 1000: the nearest to these are written";
+        import.row(node.place, Verdict::Default, text);
     }
     match weights.as_slice() {
         [] => import.missing(node, "its upstream has no servers"),
@@ -64,6 +69,42 @@ pub(super) fn several(
             routes(import, node, uris, &Value::InlineTable(table), site);
         }
     }
+}
+
+/// Unit's own bound.
+const LARGEST_OF_UNIT: f64 = 1_000_000.0;
+
+/// The largest weight of `proxy`.
+const LARGEST: f64 = 1000.0;
+
+/// Weights in the same proportion that `proxy` takes, and whether it is exactly the same: the
+/// smallest that are whole, or else the nearest.
+fn whole(weights: Vec<(String, f64)>) -> (Vec<(String, i64)>, bool) {
+    let largest = weights
+        .iter()
+        .fold(0.0, |most, (_, weight)| weight.max(most));
+    let written = |factor: f64| {
+        let scaled = weights.iter().map(|(_, weight)| weight * factor);
+        // The bound makes it fit; a product of decimals is whole but for its last digits.
+        scaled
+            .map(|weight| (weight.round().max(1.0), weight))
+            .collect::<Vec<_>>()
+    };
+    let fits = |scaled: &[(f64, f64)]| {
+        scaled
+            .iter()
+            .all(|(whole, weight)| (whole - weight).abs() < 1e-6 && *whole <= LARGEST)
+    };
+    let exact = (1..=1000)
+        .map(|factor| written(f64::from(factor)))
+        .find(|scaled| fits(scaled));
+    let is_exact = exact.is_some();
+    let scaled = exact.unwrap_or_else(|| written(LARGEST / largest.max(1e-9)));
+    let urls = weights.into_iter().map(|(url, _)| url);
+    let pairs = urls
+        .zip(scaled)
+        .map(|(url, (whole, _))| (url, whole as i64));
+    (pairs.collect(), is_exact)
 }
 
 /// Routes that other servers answer.
