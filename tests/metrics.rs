@@ -65,7 +65,7 @@ fn counted(admin: SocketAddr) -> [f64; 5] {
 #[track_caller]
 fn eventually_counted(admin: SocketAddr, expected: [f64; 5]) {
     let mut last = [0.0; 5];
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while last != expected {
         assert!(
             std::time::Instant::now() < deadline,
@@ -108,13 +108,14 @@ fn no_request_is_forgotten_when_workers_die_or_are_replaced() {
     eventually_counted(admin, [21.0, 10.0, 10.0, 10.0, 0.0]);
     let connections = sum(admin, "appliance_connections_accepted_total", "worker");
     assert_eq!(connections, 51.0);
-    // Those that the application answered.
-    let served = sum(
-        admin,
-        "appliance_application_duration_seconds_count",
-        "worker",
-    );
-    assert_eq!(served, 41.0);
+    // Those that the application answered: its thread counts when it is done with them, which may be after
+    // the client has the answer.
+    let served = "appliance_application_duration_seconds_count";
+    eventually("count of the application's calls", || {
+        let count = sum(admin, served, "worker");
+        assert!(count <= 41.0, "{count}");
+        (count == 41.0).then_some(())
+    });
     let timed = sum(
         admin,
         "appliance_http_request_duration_seconds_count",

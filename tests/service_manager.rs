@@ -201,8 +201,10 @@ fn the_watchdog_is_kept_quiet_while_a_worker_answers() {
     // All of them do.
     site.signal_worker(second, libc::SIGSTOP);
     site.wait_for_log("no worker answers; the service manager is not told that all is well");
-    while !manager.is_silent_for(Duration::from_millis(1)) {}
-    assert!(manager.is_silent_for(timeout * 2));
+    // On a busy machine it may have been said before, of workers that answered late.
+    eventually("silence", || {
+        manager.is_silent_for(timeout * 2).then_some(())
+    });
     for pid in [first, second] {
         site.signal_worker(pid, libc::SIGCONT);
     }

@@ -16,15 +16,19 @@ use std::time::{Duration, Instant};
 
 use support::{Appliance, Connection, Finished, Load, Project, eventually};
 
-/// `/slow` keeps its worker for a while after the stop.
+/// `/slow` keeps its worker for a while after the stop, `/held` for as long as there is no `go`.
 const APP: &str = r#"
-import time
+import os, time
 
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         with open("running", "w"):
             pass
         time.sleep(2)
+    if environ["PATH_INFO"] == "/held":
+        open("running", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.01)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello"]
 "#;
@@ -198,16 +202,20 @@ fn an_address_is_free_before_the_last_request_has_ended() {
     let mut site = project("", "\"127.0.0.1:0\"").start();
     let address = site.address();
     let mut slow = site.connect();
-    slow.send("GET /slow HTTP/1.1\r\nhost: test\r\n\r\n");
+    slow.send("GET /held HTTP/1.1\r\nhost: test\r\n\r\n");
     let running = site.project.path("running");
-    eventually("slow request", || running.exists().then_some(()));
+    eventually("request", || running.exists().then_some(()));
     site.signal(libc::SIGTERM);
     eventually("refusal", || {
         Connection::try_open(address)
             .is_err_and(|error| is_refusal(&error))
             .then_some(())
     });
-    assert_eq!(site.workers().len(), 1, "the request is running");
+    // The one with the request stays.
+    eventually("end of the other worker", || {
+        (site.workers().len() == 1).then_some(())
+    });
+    std::fs::write(site.project.path("go"), "").unwrap();
     assert_eq!(slow.response().text(), "hello");
     assert_eq!(site.wait(), 0);
 }

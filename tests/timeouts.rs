@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use support::{Appliance, Connection, Load, Project, Question, eventually, is_running};
+use support::{Appliance, Connection, Load, Project, Question, Stopwatch, eventually, is_running};
 
 const TIMEOUTS: &str = include_str!("apps/timeouts.py");
 
@@ -26,16 +26,16 @@ fn ask(site: &Appliance, path: &str) -> Connection {
 /// Asks for `path` and checks that the answer is 504, in time.
 #[track_caller]
 fn times_out(site: &Appliance, path: &str) {
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     let mut connection = site.connect();
     let response = connection.get(path);
-    let took = began.elapsed();
+    let (took, undisturbed) = (watch.elapsed(), watch.undisturbed());
     assert_eq!(
         (response.status, response.text()),
         (504, "504 Gateway Timeout\n")
     );
     assert!(took >= Duration::from_secs(2), "{took:?}");
-    assert!(took <= Duration::from_secs(3), "{took:?}");
+    assert!(undisturbed <= Duration::from_secs(3), "{took:?}");
     // The connection goes on, whoever answers on it.
     connection.send("GET /report HTTP/1.1\r\nhost: test\r\n\r\n");
 }
@@ -53,6 +53,16 @@ fn entry(site: &Appliance, outcome: &str, path: &str) -> String {
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
+/// How old a request was that ended after it had been given up, in seconds.
+#[track_caller]
+fn end_of_what_was_given_up(site: &Appliance) -> f64 {
+    let begin = " INFO worker 1: a request that had been given up has ended after ";
+    site.wait_for_log(begin);
+    let log = site.log();
+    let age = log.split_once(begin).unwrap().1;
+    age.split(' ').next().unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_loop_in_python_gets_504_and_its_thread_serves_on() {
     let site = site("threads = 1");
@@ -68,16 +78,17 @@ fn a_loop_in_python_gets_504_and_its_thread_serves_on() {
     );
     assert!(
         stack.contains(&format!(
-            "  File {file:?}, line 20, in loop\n    sum(range(100))\n"
+            "  File {file:?}, line 22, in loop\n    sum(range(100))\n"
         )) || stack.contains(&format!(
-            "  File {file:?}, line 19, in loop\n    while time.monotonic() < end:\n"
+            "  File {file:?}, line 21, in loop\n    while time.monotonic() < end:\n"
         )),
         "{entry}"
     );
     // The same thread, and the exception went through `except Exception`.
     assert_eq!(site.get("/thread").text(), "2");
     assert_eq!(site.get("/report").text(), "finally");
-    site.wait_for_log(" INFO worker 1: a request that had been given up has ended after 2.");
+    // A loop that nobody ended would go on for a minute.
+    assert!((2.0..30.0).contains(&end_of_what_was_given_up(&site)));
     assert!(
         !site.log().contains("the application raised"),
         "{}",
@@ -89,18 +100,21 @@ fn a_loop_in_python_gets_504_and_its_thread_serves_on() {
 fn one_that_sleeps_gets_504_and_its_neighbours_are_served() {
     let site = site("threads = 2");
     let mut sleeper = ask(&site, "/sleep?4");
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let mut served = 0;
     let mut neighbour = site.connect();
     while began.elapsed() < Duration::from_secs(5) {
+        let watch = Stopwatch::start();
         assert_eq!(neighbour.get("/fine").text(), "fine");
+        let waited = watch.undisturbed();
+        assert!(waited < Duration::from_millis(500), "{waited:?}");
         served += 1;
     }
-    assert!(served > 100, "{served}");
+    assert!(served > 10, "{served}");
     assert_eq!(sleeper.response().status, 504);
     assert!(entry(&site, "was answered 504", "/sleep?4").contains(", in sleep\n    time.sleep("));
     // It ended as soon as it ran bytecode again, before the grace.
-    site.wait_for_log("a request that had been given up has ended after 4.");
+    assert!((4.0..14.0).contains(&end_of_what_was_given_up(&site)));
     assert_eq!(site.get("/report").text(), "");
 }
 
@@ -110,7 +124,7 @@ fn the_exception_never_hits_another_request() {
     let site = site("threads = 2");
     let mut statuses = [0; 2];
     for round in 0..8 {
-        let sleep = format!("/sleep?{}", 1.95 + f64::from(round) * 0.04);
+        let sleep = format!("/sleep?{}", 1.86 + f64::from(round) * 0.06);
         let mut sleepers = [ask(&site, &sleep), ask(&site, &sleep)];
         for sleeper in &mut sleepers {
             match sleeper.response().status {
@@ -132,7 +146,7 @@ fn one_that_keeps_the_gil_gets_504_all_the_same() {
         (
             "/keep-gil?4",
             "it keeps the GIL, so no other request of this worker gets on",
-            "line 37 in backtrack",
+            "line 49 in keep_gil",
         ),
         (
             "/wait-with-gil?4",
@@ -161,7 +175,7 @@ fn a_thread_that_does_not_come_back_costs_its_worker_and_no_other_request() {
         times_out(&site, path);
         site.wait_for_log("s after it was given up, and its thread is lost: GET /s");
         site.wait_for_log("worker replaced; it drains worker=");
-        let replaced = Instant::now();
+        let replaced = Stopwatch::start();
         // It does not wait for what will not come back.
         eventually("end of the worker", || {
             workers
@@ -169,10 +183,10 @@ fn a_thread_that_does_not_come_back_costs_its_worker_and_no_other_request() {
                 .any(|worker| !is_running(*worker))
                 .then_some(())
         });
-        assert!(replaced.elapsed() < Duration::from_secs(10));
+        assert!(replaced.undisturbed() < Duration::from_secs(10));
         let counted = load.stop();
         assert!(
-            counted.failed.is_empty() && counted.answered > 200,
+            counted.failed.is_empty() && counted.answered > 50,
             "{counted:?}"
         );
         let log = site.log();
@@ -226,12 +240,12 @@ fn one_that_keeps_the_gil_has_its_worker_replaced_before_it_times_out() {
         let mut keeper = ask(&site, path);
         site.wait_for_log(&format!("{what}: GET {path} (request "));
         site.wait_for_log("worker replaced; it drains worker=1 reason=stuck ");
-        let began = Instant::now();
+        let watch = Stopwatch::start();
         assert_eq!(site.get("/fine").text(), "fine");
-        assert!(began.elapsed() < Duration::from_secs(1));
+        assert!(watch.undisturbed() < Duration::from_secs(1));
         // It had its time, and is answered.
         assert_eq!(keeper.response().text(), "fine");
-        let shows_stack = site.log().contains(" in backtrack\n");
+        let shows_stack = site.log().contains(" in keep_gil\n");
         assert_eq!(shows_stack, path.starts_with("/keep-gil"));
     }
 }
@@ -244,9 +258,9 @@ fn a_route_may_have_a_timeout_of_its_own() {
                  \"/loop\" = { wsgi = true, request_timeout = \"1s\" }\n";
     let site = Project::with_sites(TIMEOUTS, "request_timeout = \"2s\"", sites).start();
     let mut sleeper = ask(&site, "/sleep?4");
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     assert_eq!(site.get("/loop").status, 504);
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(watch.undisturbed() < Duration::from_secs(2));
     times_out(&site, "/catch");
     assert_eq!(sleeper.response().text(), "fine");
 }
@@ -313,19 +327,21 @@ fn a_response_that_gets_on_may_take_longer() {
 
 #[test]
 fn waiting_in_the_queue_has_a_bound_of_its_own() {
-    let site = site("threads = 1\nqueue_timeout = \"1s\"");
-    let mut first = ask(&site, "/sleep?1.8");
-    std::thread::sleep(Duration::from_millis(200));
-    let began = Instant::now();
-    let mut second = ask(&site, "/fine");
-    let response = second.response();
-    assert!(
-        began.elapsed() >= Duration::from_secs(1) && began.elapsed() < Duration::from_millis(1600)
-    );
+    let settings = "request_timeout = \"60s\"\nthreads = 1\nqueue_timeout = \"1s\"";
+    let site = Project::wsgi_with(settings, TIMEOUTS).start();
+    let mut first = ask(&site, "/hold");
+    let begun = site.project.path("begun");
+    eventually("first request", || begun.exists().then_some(()));
+    let watch = Stopwatch::start();
+    let response = ask(&site, "/fine").response();
+    let (waited, undisturbed) = (watch.elapsed(), watch.undisturbed());
+    assert!(waited >= Duration::from_secs(1), "{waited:?}");
+    assert!(undisturbed < Duration::from_millis(1600), "{waited:?}");
     assert_eq!(
         (response.status, response.header("retry-after")),
         (503, Some("1"))
     );
+    std::fs::write(site.project.path("go"), "").unwrap();
     assert_eq!(first.response().status, 200);
     site.wait_for_log(" WARN worker 1: requests waited 1s for a thread and were answered 503, the first: GET /fine (request ");
     assert!(!site.log().contains("queue is full"));

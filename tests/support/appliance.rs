@@ -13,7 +13,7 @@ use super::http::{Connection, Response};
 use super::project::Project;
 
 /// Longer than any start or stop takes on a loaded machine; a bound, not a wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Polls until `found` finds something.
 #[track_caller]

@@ -29,7 +29,7 @@ pub struct Response {
 }
 
 impl Connection {
-    /// Connects; whatever is waited for on the connection fails after half a minute.
+    /// Connects; whatever is waited for on the connection fails after a minute.
     #[track_caller]
     pub fn open(address: SocketAddr) -> Connection {
         Connection::try_open(address).unwrap()
@@ -39,10 +39,10 @@ impl Connection {
     pub fn try_open(address: SocketAddr) -> std::io::Result<Connection> {
         let stream = TcpStream::connect(address)?;
         stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         stream
-            .set_write_timeout(Some(Duration::from_secs(30)))
+            .set_write_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         stream.set_nodelay(true).unwrap();
         Ok(Connection {
@@ -60,7 +60,7 @@ impl Connection {
     /// The same, if the server lets it.
     pub fn try_open_unix(path: &Path) -> std::io::Result<Connection> {
         let stream = UnixStream::connect(path)?;
-        let patience = Some(Duration::from_secs(30));
+        let patience = Some(Duration::from_secs(60));
         stream.set_read_timeout(patience).unwrap();
         stream.set_write_timeout(patience).unwrap();
         Ok(Connection {

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::http::{Connection, Response};
+use super::stopwatch::Stopwatch;
 
 /// Clients that ask until they are stopped.
 pub struct Load {
@@ -22,7 +23,7 @@ pub struct Counted {
     pub answered: usize,
     /// What was wrong with the others.
     pub failed: Vec<String>,
-    /// How long the slowest answer took.
+    /// How long the slowest answer took, without the time in which there was no processor for all.
     pub slowest: Duration,
     /// Connections that were closed before a byte of an answer: by RFC 9112 §9.3.1 a client asks
     /// again on another one.
@@ -75,7 +76,7 @@ fn ask(address: SocketAddr, question: Question, keeps: bool, stop: &AtomicBool) 
     let mut counted = Counted::default();
     let mut kept: Option<Connection> = None;
     while !stop.load(Relaxed) {
-        let began = Instant::now();
+        let watch = Stopwatch::start();
         let connection = kept
             .take()
             .map_or_else(|| Connection::try_open(address), Ok);
@@ -90,7 +91,7 @@ fn ask(address: SocketAddr, question: Question, keeps: bool, stop: &AtomicBool) 
             None => counted.asked_again += 1,
             Some(response) if is_right(&response, question) => {
                 counted.answered += 1;
-                counted.slowest = counted.slowest.max(began.elapsed());
+                counted.slowest = counted.slowest.max(watch.undisturbed());
                 let closes = response.header("connection") == Some("close");
                 kept = (keeps && !closes).then_some(connection);
             }

@@ -17,6 +17,7 @@ pub mod http2;
 mod load;
 mod nginx;
 mod project;
+mod stopwatch;
 
 #[allow(unused_imports, reason = "as above")]
 pub use self::{
@@ -25,4 +26,5 @@ pub use self::{
     load::{Counted, Load, Question},
     nginx::{ARTICLE, Nginx, free_address},
     project::{Project, test_interpreter, test_virtualenv},
+    stopwatch::Stopwatch,
 };
