@@ -216,6 +216,11 @@ impl Master {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Worker(id, What::Said(message)) => self.hear(id, message),
+            Event::Worker(id, What::HungUp) => {
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    worker.hung_up = true;
+                }
+            }
             Event::Worker(id, What::Exited(exit)) => self.bury(id, exit),
             Event::Prepared(prepared) => self.roll_out_prepared(*prepared),
             // While the server starts: when it has, it reads what there is then.
@@ -332,6 +337,7 @@ impl Master {
             memory_mb: 0,
             served: false,
             drained: false,
+            hung_up: false,
             covers: Vec::new(),
             look: Look::default(),
             answered: since,

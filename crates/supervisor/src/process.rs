@@ -25,6 +25,8 @@ pub(crate) struct WorkerId(pub(crate) u64);
 pub(crate) enum What {
     /// It sent a message.
     Said(FromWorker),
+    /// It has closed its end of the socket: it is gone, or as good as.
+    HungUp,
     /// It is gone; always its last event.
     Exited(Exit),
 }
@@ -205,7 +207,17 @@ impl Follower {
             tokio::select! {
                 // Messages before the end: a worker that failed says why and exits.
                 biased;
-                line = self.lines.next_line(), if open => open = self.said(line),
+                line = self.lines.next_line(), if open => {
+                    open = self.said(line);
+                    if !open {
+                        // Whoever covers its slot is told before it is waited for: where others
+                        // look at its threads in /proc, `wait4` may take half a second. (It spins
+                        // until what they have looked at is freed, by a thread of the dead process
+                        // that has a lower priority.)
+                        self.report(What::HungUp);
+                        tokio::task::yield_now().await;
+                    }
+                }
                 status = self.process.wait() => break status,
                 order = &mut killed, if may_be_killed => {
                     may_be_killed = false;

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) served: bool,
     /// Whether it said that every request was finished.
     pub(crate) drained: bool,
+    /// Whether it has closed its end of the socket: its death is about to be known.
+    pub(crate) hung_up: bool,
     /// Other slots, from 0, whose connections it accepts.
     pub(crate) covers: Vec<usize>,
     /// Which requests it is at.

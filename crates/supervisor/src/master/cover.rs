@@ -1,7 +1,7 @@
 //! Who serves the connections of a slot whose worker is missing.
 //!
-//! - A sibling, as soon as the worker is dead and until its successor serves: the import takes
-//!   long, and what waits in the slot's sockets need not wait for it.
+//! - A sibling, as soon as the worker has closed its socket to the supervisor or is dead, and until its
+//!   successor serves: the import takes long, and what waits in the slot's sockets need not wait for it.
 //! - Without a sibling, and when the next attempt fails too: a *stand-in*, a front that has not
 //!   imported the application. Files are answered, and 503 in the application's place.
 
@@ -39,7 +39,7 @@ impl Master {
     pub(super) fn cover_slots(&mut self) {
         let serves = |id: WorkerId| {
             let worker = self.workers.get(&id);
-            worker.is_some_and(|worker| worker.state == State::Serving)
+            worker.is_some_and(|worker| worker.state == State::Serving && !worker.hung_up)
         };
         let (mut serving, mut missing) = (Vec::new(), Vec::new());
         for (slot, place) in self.slots.iter().enumerate() {

@@ -308,6 +308,8 @@ impl Master {
             memory_mb: 0,
             served: handed.served,
             drained: handed.drained,
+            // The one who follows it sees that, too.
+            hung_up: false,
             covers: handed.covers.clone(),
             look: Look::of(handed.can_look),
             answered: now,
