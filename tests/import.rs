@@ -258,6 +258,10 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         .file("empty.ini", "\n")
         .file("broken.json", "{\"listeners\": [}");
     let folder = project.path("");
+    let made = Command::new("mkfifo")
+        .arg(project.path("pipe.conf"))
+        .status();
+    assert!(made.unwrap().success());
     for (file, expected) in [
         (
             "broken.conf",
@@ -288,6 +292,11 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         (
             "/dev/zero",
             "error: cannot read `/dev/zero`: not a regular file\n",
+        ),
+        // Nobody writes to it, and nobody waits for that.
+        (
+            "pipe.conf",
+            "error: cannot read `pipe.conf`: not a regular file\n",
         ),
     ] {
         let refused = import(&folder, &[file]);

@@ -286,3 +286,75 @@ fn a_full_disk_costs_no_project_file_and_leaves_no_half_of_one() {
     assert_eq!(printed.status.code(), Some(1));
     assert_eq!(String::from_utf8(printed.stderr).unwrap(), error);
 }
+
+#[test]
+fn a_full_disk_or_a_reader_that_has_gone_is_no_panic() {
+    let project = Project::new(
+        "[[site]]\nlisten = \"127.0.0.1:0\"\nroutes = { \"/\" = { files = \"dist\" } }\n",
+    );
+    let project = project
+        .file("dist/index.html", "hi")
+        .file("wrong.toml", "x = 1\n");
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_appliance"));
+        command
+            .args(arguments)
+            .current_dir(project.path(""))
+            .env_remove("APPLIANCE_TEST_PYTHON");
+        command
+    };
+    for arguments in [
+        &["check"][..],
+        &["check", "--show"],
+        &["doctor"],
+        &["completions", "zsh"],
+    ] {
+        let printed = command(arguments).stdout(full()).output().unwrap();
+        let error = String::from_utf8(printed.stderr).unwrap();
+        assert_eq!(printed.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(
+            error.ends_with(
+                "error: cannot write to standard output: No space left on device (os error 28)\n"
+            ),
+            "{arguments:?}: {error}"
+        );
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let printed = command(arguments).stdout(writer).output().unwrap();
+        let error = String::from_utf8(printed.stderr).unwrap();
+        assert_eq!(printed.status.code(), Some(0), "{arguments:?}: {error}");
+        assert!(!error.contains("write"), "{arguments:?}: {error}");
+    }
+    for (arguments, status) in [
+        (&["check", "wrong.toml"][..], 1),
+        (&["import", "wrong.toml"], 1),
+        (&["init", "nowhere"], 1),
+        (&["man", "wrong.toml"], 1),
+        (&["status"], 5),
+        (&["top"], 2),
+    ] {
+        let failed = command(arguments).stderr(full()).output().unwrap();
+        assert_eq!(failed.status.code(), Some(status), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_folder_without_a_project_file_is_told_apart_from_a_server_that_does_not_run() {
+    let project = Project::new("").file("empty/README", "x");
+    for arguments in [&["status"][..], &["reload"], &["top", "--once"]] {
+        let asked = run(&project.path("empty"), arguments);
+        assert_eq!(asked.status, 5, "{arguments:?}");
+        assert_eq!(
+            asked.stderr,
+            "error: no server of this project is running\n\
+             hint: there is no `project.toml`: go to the project's folder, or name its project file\n"
+        );
+    }
+    let endless = run(&project.path("empty"), &["check", "/dev/zero"]);
+    assert_eq!(endless.status, 1);
+    assert_eq!(
+        endless.stderr,
+        "error: /dev/zero: cannot be read: it has more than 4 MB\n"
+    );
+}

@@ -7,6 +7,8 @@ use appliance_project::model::LogTarget;
 use appliance_project::{Colour, Project, Report, Setting};
 use appliance_supervisor::{ClientError, StartError};
 
+use crate::output::{self, tell};
+
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
 const HINT: Style = AnsiColor::BrightCyan.on_default().bold();
 
@@ -18,7 +20,7 @@ pub(crate) fn report(report: &Report) {
         Colour::Plain
     };
     // anstream takes the colours out again where `NO_COLOR` or the like asks for it.
-    anstream::eprint!("{}", report.render(colour));
+    output::say(format_args!("{}", report.render(colour)));
 }
 
 /// Warnings of a project file without errors.
@@ -39,7 +41,7 @@ pub(crate) fn show(error: &StartError, project: &Project, settings: &[Setting]) 
         _ if appliance_log::needs_collector(log) => appliance_log::text(&text),
         _ => {}
     }
-    anstream::eprint!("{text}");
+    output::say(format_args!("{text}"));
 }
 
 /// A command that did not reach its server.
@@ -49,8 +51,8 @@ pub(crate) fn remote(error: &ClientError) {
 
 /// An error, and what to do.
 pub(crate) fn told(error: &dyn std::error::Error, hint: Option<String>) {
-    anstream::eprintln!("{ERROR}error{ERROR:#}: {error}");
+    tell!("{ERROR}error{ERROR:#}: {error}");
     if let Some(hint) = hint {
-        anstream::eprintln!("{HINT}hint{HINT:#}: {hint}");
+        tell!("{HINT}hint{HINT:#}: {hint}");
     }
 }

@@ -11,6 +11,7 @@ use appliance_project::Sources;
 
 use crate::cli::Status;
 use crate::failure;
+use crate::output::{self, tell};
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
@@ -21,15 +22,15 @@ pub(crate) fn run(files: &[PathBuf], output: Option<&Path>, force: bool) -> Stat
         Ok(imported) => imported,
         Err(refused) => {
             let styled = io::stderr().is_terminal();
-            anstream::eprint!("{}", refused.render(styled));
+            output::say(format_args!("{}", refused.render(styled)));
             return Status::BadProject;
         }
     };
     if let Err(error) = write(output, force, &imported.project) {
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {error}");
+        tell!("{ERROR}error{ERROR:#}: {error}");
         return Status::BadProject;
     }
-    anstream::eprint!("{}", imported.report);
+    output::say(format_args!("{}", imported.report));
     verify(&imported, output)
 }
 
@@ -37,7 +38,13 @@ pub(crate) fn run(files: &[PathBuf], output: Option<&Path>, force: bool) -> Stat
 pub(crate) fn write(output: Option<&Path>, force: bool, text: &str) -> Result<(), String> {
     let Some(path) = output else {
         let written = io::stdout().lock().write_all(text.as_bytes());
-        return written.map_err(|error| format!("cannot write to standard output: {error}"));
+        return match written {
+            // `| head` has seen enough.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(format!("cannot write to standard output: {error}"))
+            }
+            _ => Ok(()),
+        };
     };
     let written = match force && path.exists() {
         true => replace(path, text),
@@ -92,13 +99,13 @@ fn verify(imported: &Imported, output: Option<&Path>) -> Status {
     };
     let checked = appliance_project::load_text(&sources, imported.project.clone());
     for note in &imported.notes {
-        anstream::eprintln!("{WARNING}warning{WARNING:#}: {note}");
+        tell!("{WARNING}warning{WARNING:#}: {note}");
     }
     let Err(report) = checked else {
         return Status::Done;
     };
     for path in report.missing() {
-        anstream::eprintln!(
+        tell!(
             "{WARNING}warning{WARNING:#}: not on this machine: `{}`",
             path
         );
@@ -106,9 +113,7 @@ fn verify(imported: &Imported, output: Option<&Path>) -> Status {
     if report.errors_besides_missing() == 0 {
         return Status::Done;
     }
-    anstream::eprintln!(
-        "{ERROR}error{ERROR:#}: the project file needs your hand before it serves:\n"
-    );
+    tell!("{ERROR}error{ERROR:#}: the project file needs your hand before it serves:\n");
     failure::report(&report);
     Status::BadProject
 }

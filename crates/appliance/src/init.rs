@@ -8,6 +8,7 @@ use appliance_survey::doctor::{self, Finding, Severity};
 use appliance_survey::init::{self, Made};
 
 use crate::cli::{ProjectArgs, Status};
+use crate::output::{self, tell};
 use crate::{failure, import, load};
 
 const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
@@ -18,7 +19,7 @@ const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// Writes a project file into a folder, by what lies there.
 pub(crate) fn init(folder: &Path, force: bool) -> Status {
     if !folder.is_dir() {
-        anstream::eprintln!(
+        tell!(
             "{ERROR}error{ERROR:#}: there is no folder `{}`",
             folder.display()
         );
@@ -26,7 +27,7 @@ pub(crate) fn init(folder: &Path, force: bool) -> Status {
     }
     let root = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let Some(made) = init::project(&root) else {
-        anstream::eprintln!(
+        tell!(
             "{ERROR}error{ERROR:#}: nothing to serve in `{}`: neither manage.py nor a WSGI application, nor a folder such as dist with an index.html\n\
              {HINT}hint{HINT:#}: `appliance import` takes nginx.conf and uwsgi.ini",
             folder.display()
@@ -35,7 +36,7 @@ pub(crate) fn init(folder: &Path, force: bool) -> Status {
     };
     let path = folder.join("project.toml");
     if let Err(error) = import::write(Some(&path), force, &made.project) {
-        anstream::eprintln!("{ERROR}error{ERROR:#}: {error}");
+        tell!("{ERROR}error{ERROR:#}: {error}");
         return Status::BadProject;
     }
     tell(&made, &path);
@@ -44,13 +45,13 @@ pub(crate) fn init(folder: &Path, force: bool) -> Status {
 
 fn tell(made: &Made, path: &Path) {
     for found in &made.found {
-        anstream::eprintln!("found {found}");
+        tell!("found {found}");
     }
     for note in &made.notes {
-        anstream::eprintln!("{WARNING}warning{WARNING:#}: {note}");
+        tell!("{WARNING}warning{WARNING:#}: {note}");
     }
     let path = path.display();
-    anstream::eprintln!(
+    tell!(
         "wrote {path}: `appliance serve {path}` serves it, `appliance doctor {path}` looks it over"
     );
 }
@@ -64,35 +65,29 @@ pub(crate) fn doctor(args: &ProjectArgs) -> Result<Status, Report> {
 
 fn findings(project: &Project) -> Status {
     let findings = doctor::examine(project);
+    let mut text = String::new();
     for Finding {
         severity,
         what,
         fix,
     } in &findings
     {
-        match severity {
-            Severity::Problem => anstream::println!("{ERROR}problem{ERROR:#}: {what}"),
-            Severity::Advice => anstream::println!("{WARNING}advice{WARNING:#}: {what}"),
-        }
-        anstream::println!("{HINT}fix{HINT:#}: {fix}\n");
+        text += &match severity {
+            Severity::Problem => format!("{ERROR}problem{ERROR:#}: {what}\n"),
+            Severity::Advice => format!("{WARNING}advice{WARNING:#}: {what}\n"),
+        };
+        text += &format!("{HINT}fix{HINT:#}: {fix}\n\n");
     }
     let problems = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Problem);
-    match problems.count() {
-        0 => {
-            anstream::println!(
-                "{GOOD}no problems{GOOD:#}, {} pieces of advice",
-                findings.len()
-            );
-            Status::Done
-        }
-        count => {
-            anstream::println!(
-                "{count} problems, {} pieces of advice",
-                findings.len() - count
-            );
-            Status::BadProject
-        }
+    let (title, count) = match problems.count() {
+        0 => (format!("{GOOD}no problems{GOOD:#}"), 0),
+        count => (format!("{count} problems"), count),
+    };
+    text += &format!("{title}, {} pieces of advice\n", findings.len() - count);
+    match output::print(&text) {
+        Status::Done if count > 0 => Status::BadProject,
+        printed => printed,
     }
 }

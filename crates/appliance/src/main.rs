@@ -7,6 +7,7 @@ mod import;
 mod init;
 mod library;
 mod manual;
+mod output;
 mod remote;
 mod summary;
 mod top;
@@ -20,6 +21,7 @@ use appliance_supervisor::{DaemonError, HANDOVER_VERSION, Outcome, Ready, Reques
 use clap::Parser;
 
 use cli::{Cli, Command, ProjectArgs, Status, Switch};
+use output::tell;
 
 fn main() -> ExitCode {
     let ask = |project: &ProjectArgs, request| remote::ask(&sources(project), &request, false);
@@ -162,7 +164,7 @@ fn resume(args: &ProjectArgs, fd: i32) -> Status {
         Ok(Outcome::Stopped) => Status::Done,
         Ok(Outcome::Overdue) => Status::Overdue,
         Err(error) => {
-            anstream::eprintln!("error: {error}");
+            tell!("error: {error}");
             Status::NotStarted
         }
     }
@@ -171,7 +173,7 @@ fn resume(args: &ProjectArgs, fd: i32) -> Status {
 /// `appliance rehearse`: everything but serving.
 fn rehearse(args: &ProjectArgs, handover_version: Option<u32>) -> Result<Status, Report> {
     if handover_version.is_some_and(|version| version != HANDOVER_VERSION) {
-        anstream::eprintln!(
+        tell!(
             "error: this version cannot take over from the one that is running\n\
              hint: stop it and start this one"
         );
@@ -208,12 +210,10 @@ fn upgrade(args: &ProjectArgs, binary: Option<PathBuf>) -> ExitCode {
 fn check(args: &ProjectArgs, show: bool) -> Result<Status, Report> {
     let loaded = load(args)?;
     failure::warn(&loaded.warnings);
-    if show {
-        anstream::print!("{}", appliance_project::show(&loaded));
-    } else {
-        anstream::println!("{} is fine", args.file.display());
-    }
-    Ok(Status::Done)
+    Ok(output::print(&match show {
+        true => appliance_project::show(&loaded),
+        false => format!("{} is fine\n", args.file.display()),
+    }))
 }
 
 fn load(args: &ProjectArgs) -> Result<Loaded, Report> {

@@ -7,25 +7,22 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::cli::{Cli, Status};
+use crate::output::{printed, tell};
 
 /// Prints what a shell needs to complete this command line.
 pub(crate) fn completions(shell: Shell) -> Status {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "appliance", &mut text);
-    written(io::stdout().write_all(&text), "standard output")
+    printed(io::stdout().write_all(&text))
 }
 
-/// Writes `appliance.1`, and a page for each command, into a folder.
+/// Writes `appliance.1`, and a page for each command, into a folder, which is made if need be.
 pub(crate) fn pages(folder: &Path) -> Status {
-    let written_all = clap_mangen::generate_to(Cli::command(), folder);
-    written(written_all, &folder.display().to_string())
-}
-
-fn written(result: io::Result<()>, to: &str) -> Status {
-    match result {
+    let made = std::fs::create_dir_all(folder);
+    match made.and_then(|()| clap_mangen::generate_to(Cli::command(), folder)) {
         Ok(()) => Status::Done,
         Err(error) => {
-            anstream::eprintln!("error: cannot write to `{to}`: {error}");
+            tell!("error: cannot write to `{}`: {error}", folder.display());
             Status::BadProject
         }
     }

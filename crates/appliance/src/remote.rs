@@ -8,6 +8,7 @@ use appliance_project::Sources;
 use appliance_supervisor::{Answer, ClientError, PreloadStatus, Request};
 
 use crate::cli::Status;
+use crate::output::{self, tell};
 use crate::{failure, summary};
 
 const NAME: Style = AnsiColor::Green.on_default().bold();
@@ -20,13 +21,13 @@ pub(crate) fn ask(sources: &Sources, request: &Request, json: bool) -> ExitCode 
     // cannot be known then.
     let loaded = appliance_project::load(sources).ok();
     let control = loaded.and_then(|loaded| loaded.project.server.control);
-    let progress = |text: &str| anstream::eprintln!("{text}");
+    let progress = |text: &str| tell!("{text}");
     match appliance_supervisor::ask(&sources.file, control.as_deref(), request, progress) {
         Ok(answer) => print(&answer, json),
         Err(error) => {
             failure::remote(&error);
             match error {
-                ClientError::NotRunning(_) => Status::NotRunning.into(),
+                ClientError::NotRunning { .. } => Status::NotRunning.into(),
                 _ => Status::NotStarted.into(),
             }
         }
@@ -44,7 +45,7 @@ pub(crate) fn is_ready(sources: &Sources) -> Status {
         Err(error) => {
             failure::remote(&error);
             match error {
-                ClientError::NotRunning(_) => Status::NotRunning,
+                ClientError::NotRunning { .. } => Status::NotRunning,
                 _ => Status::NotStarted,
             }
         }
@@ -52,19 +53,22 @@ pub(crate) fn is_ready(sources: &Sources) -> Status {
 }
 
 fn print(answer: &Answer, json: bool) -> ExitCode {
-    match answer {
-        Answer::Progress { text } | Answer::Done { text } => anstream::println!("{text}"),
+    let printed = match answer {
+        Answer::Progress { text } | Answer::Done { text } => output::print(&format!("{text}\n")),
         Answer::Failed { exit_status, text } => {
-            anstream::eprint!("{text}");
+            output::say(format_args!("{text}"));
             return ExitCode::from(*exit_status);
         }
         Answer::Status { status } if json => match serde_json::to_string_pretty(status) {
-            Ok(text) => anstream::println!("{text}"),
-            Err(error) => anstream::eprintln!("error: {error}"),
+            Ok(text) => output::print(&format!("{text}\n")),
+            Err(error) => {
+                tell!("error: {error}");
+                Status::NotStarted
+            }
         },
-        Answer::Status { status } => anstream::print!("{}", table(status)),
-    }
-    Status::Done.into()
+        Answer::Status { status } => output::print(&table(status)),
+    };
+    printed.into()
 }
 
 /// ```text

@@ -10,6 +10,8 @@ use anstyle::{AnsiColor, Style};
 use appliance_project::model::{Files, Pattern, Piece, Route, Site, Target, Template};
 use appliance_supervisor::Started;
 
+use crate::output;
+
 const NAME: Style = AnsiColor::Green.on_default().bold();
 const URL: Style = AnsiColor::Cyan.on_default().underline();
 const DIM: Style = Style::new().dimmed();
@@ -17,7 +19,7 @@ const DIM: Style = Style::new().dimmed();
 /// Says that the server has started.
 pub(crate) fn show(started: &Started<'_>) {
     if std::io::stderr().is_terminal() {
-        anstream::eprint!("{}", picture(started));
+        output::say(format_args!("{}", picture(started)));
         return;
     }
     if started.project.dev.is_some() {

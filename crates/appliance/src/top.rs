@@ -28,7 +28,7 @@ pub(crate) fn run(sources: &Sources, once: bool, interval: Duration) -> ExitCode
     };
     failure::told(&error, error.hint());
     match error {
-        TopError::Client(ClientError::NotRunning(_)) => Status::NotRunning.into(),
+        TopError::Client(ClientError::NotRunning { .. }) => Status::NotRunning.into(),
         TopError::NoTerminal => Status::BadCommand.into(),
         TopError::Refused { exit_status, .. } => ExitCode::from(exit_status),
         TopError::Client(_) | TopError::Terminal(_) => Status::NotStarted.into(),

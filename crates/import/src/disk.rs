@@ -25,11 +25,11 @@ pub struct System;
 
 impl Disk for System {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        let file = File::open(path)?;
-        // A pipe or a device might never end.
-        if !file.metadata()?.is_file() {
+        // A pipe or a device might never end, and to open a pipe is to wait for who writes to it.
+        if !fs::metadata(path)?.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
+        let file = File::open(path)?;
         let mut bytes = Vec::new();
         file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)

@@ -18,7 +18,7 @@ const NO_ROUTES: &str = "add `[site.routes]` with an entry such as `\"/\" = { fi
 /// The line after `help:`.
 pub(crate) fn of(fault: &Fault) -> Option<String> {
     let help = match fault {
-        Fault::NoFile(_) => "`appliance serve` takes the path of a project.toml".into(),
+        Fault::NoFile(_) => "name the path of a project.toml; `appliance init` writes one by what lies in a folder".into(),
         Fault::FileIsFolder { has_project: true } => "name the file in it, `project.toml`".into(),
         Fault::FileIsFolder { .. } => "name a project.toml".into(),
         Fault::NotUtf8(_) => "save the file as UTF-8".into(),

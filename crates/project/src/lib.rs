@@ -41,6 +41,7 @@ mod units;
 pub mod wire;
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
@@ -147,9 +148,15 @@ fn absolute_file(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
+/// What a project file may have at most, in bytes: `/dev/zero` has no end.
+const LARGEST: u64 = 4 << 20;
+
 fn read(name: &Path, file: &Path) -> Result<String, Report> {
-    let fault = match fs::read(name) {
-        Ok(bytes) => return String::from_utf8(bytes).map_err(|error| not_utf8(name, &error)),
+    let mut bytes = Vec::new();
+    let opened = fs::File::open(name);
+    let fault = match opened.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)) {
+        Ok(_) if bytes.len() as u64 > LARGEST => Fault::Unreadable("it has more than 4 MB".into()),
+        Ok(_) => return String::from_utf8(bytes).map_err(|error| not_utf8(name, &error)),
         Err(_) if file.is_dir() => Fault::FileIsFolder {
             has_project: file.join("project.toml").is_file(),
         },

@@ -1,7 +1,7 @@
 //! The other end of the control socket, for `appliance status` and its like.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::place;
@@ -11,8 +11,13 @@ use crate::sys;
 /// Why there is no last answer.
 #[derive(Debug)]
 pub enum ClientError {
-    /// No server of this project answers; these paths were tried.
-    NotRunning(Vec<std::path::PathBuf>),
+    /// No server of this project answers.
+    NotRunning {
+        /// The project file.
+        file: PathBuf,
+        /// Where its control socket was looked for.
+        tried: Vec<PathBuf>,
+    },
     /// The connection failed.
     Connection(io::Error),
     /// The server ended without an answer.
@@ -32,8 +37,10 @@ pub fn ask(
     request: &Request,
     mut progress: impl FnMut(&str),
 ) -> Result<Answer, ClientError> {
-    let mut stream = place::connect(file, control)
-        .ok_or_else(|| ClientError::NotRunning(place::candidates(file, control)))?;
+    let mut stream = place::connect(file, control).ok_or_else(|| ClientError::NotRunning {
+        file: file.to_owned(),
+        tried: place::candidates(file, control),
+    })?;
     let server = sys::peer(&stream);
     let failed = ClientError::Connection;
     let mut line = serde_json::to_vec(request).map_err(|error| failed(error.into()))?;
@@ -87,8 +94,13 @@ impl ClientError {
     /// What to do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            ClientError::NotRunning(paths) => {
-                let paths: Vec<_> = paths
+            // Mostly the wrong folder; a server whose file is gone is reached all the same.
+            ClientError::NotRunning { file, .. } if !file.exists() => Some(format!(
+                "there is no `{}`: go to the project's folder, or name its project file",
+                file.display()
+            )),
+            ClientError::NotRunning { tried, .. } => {
+                let paths: Vec<_> = tried
                     .iter()
                     .map(|path| format!("`{}`", path.display()))
                     .collect();
@@ -106,7 +118,7 @@ impl ClientError {
 impl std::fmt::Display for ClientError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            ClientError::NotRunning(_) => f.write_str("no server of this project is running"),
+            ClientError::NotRunning { .. } => f.write_str("no server of this project is running"),
             ClientError::Connection(error) => {
                 write!(f, "the connection to the server failed: {error}")
             }

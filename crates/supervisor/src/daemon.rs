@@ -115,7 +115,9 @@ pub fn daemonize(project: &mut Project) -> Result<Side, DaemonError> {
             drop(writer);
             let status = wait(child, reader, tail)?;
             if status == 0 {
-                anstream::println!(
+                // Who cannot be told finds it by `appliance status`.
+                let _ = writeln!(
+                    anstream::stdout(),
                     "process {child} serves in the background; it writes to {}",
                     file.display()
                 );
@@ -236,7 +238,10 @@ fn status(status: ExitStatus) -> u8 {
     match Exit::of(status) {
         Exit::Status(code) => u8::try_from(code).unwrap_or(NOT_STARTED),
         signal @ Exit::Signal(_) => {
-            anstream::eprintln!("error: the server died before it was ready: {signal}");
+            let _ = writeln!(
+                anstream::stderr(),
+                "error: the server died before it was ready: {signal}"
+            );
             NOT_STARTED
         }
     }

@@ -9,6 +9,7 @@
 //! another process sends, and its end is the container's. A supervisor that waited for any child
 //! would take the exit statuses of hooks, pip and workers from those who wait for them.
 
+use std::io::Write;
 use std::process::ExitStatus;
 
 use crate::process::Exit;
@@ -30,7 +31,10 @@ pub fn as_first_process() -> Option<u8> {
         Ok(None) => None,
         // It serves all the same; orphans stay in the process table.
         Err(error) => {
-            anstream::eprintln!("warning: cannot start a process for orphans: {error}");
+            let _ = writeln!(
+                anstream::stderr(),
+                "warning: cannot start a process for orphans: {error}"
+            );
             None
         }
     }

@@ -47,7 +47,7 @@ impl Progress {
         }
         self.clear_live_line();
         for line in self.kept.drain(..) {
-            anstream::eprintln!("{line}");
+            let _ = writeln!(anstream::stderr(), "{line}");
         }
     }
 
@@ -62,12 +62,16 @@ impl Progress {
             .filter(|c| !c.is_control())
             .take(room)
             .collect();
-        anstream::eprint!("\r\x1b[2K{}  {dim}{shown}{dim:#}", self.title);
+        let _ = write!(
+            anstream::stderr(),
+            "\r\x1b[2K{}  {dim}{shown}{dim:#}",
+            self.title
+        );
         self.flush();
     }
 
     fn clear_live_line(&self) {
-        anstream::eprint!("\r\x1b[2K");
+        let _ = write!(anstream::stderr(), "\r\x1b[2K");
         self.flush();
     }
 

@@ -388,7 +388,7 @@ fn a_file_that_cannot_be_read_says_why() {
     assert_eq!(
         report("nowhere.toml"),
         "error: /srv/shop/nowhere.toml: no such file: `/srv/shop/nowhere.toml`\n |\n \
-         = help: `appliance serve` takes the path of a project.toml\n"
+         = help: name the path of a project.toml; `appliance init` writes one by what lies in a folder\n"
     );
     assert_eq!(
         report("dist"),
