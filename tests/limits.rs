@@ -37,12 +37,12 @@ fn start(server: &str, site: &str) -> Appliance {
     project(server, site).start()
 }
 
-/// Asserts that `begun` is about a second ago: the clocks tick once a second.
+/// Asserts that `begun` is about so many seconds ago: the clocks tick once a second.
 #[track_caller]
-fn assert_about_a_second(begun: Instant) {
-    let elapsed = begun.elapsed();
-    assert!(elapsed > Duration::from_millis(500), "{elapsed:?}");
-    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+fn assert_about(seconds: u64, begun: Instant) {
+    let (elapsed, about) = (begun.elapsed(), Duration::from_secs(seconds));
+    assert!(elapsed > about - Duration::from_millis(500), "{elapsed:?}");
+    assert!(elapsed < about + Duration::from_secs(4), "{elapsed:?}");
 }
 
 #[track_caller]
@@ -93,25 +93,25 @@ fn a_head_that_does_not_arrive_gets_408() {
     assert_eq!(response.status, 408);
     assert_eq!(response.header("connection"), Some("close"));
     assert_eq!(half.read_to_end(), b"");
-    assert_about_a_second(begun);
+    assert_about(1, begun);
     // Who has sent nothing has asked for nothing.
     assert_eq!(silent.read_to_end(), b"");
-    assert_about_a_second(begun);
+    assert_about(1, begun);
 }
 
 #[test]
 fn a_connection_idles_as_long_as_it_may() {
-    let site = start("keep_alive_timeout = \"1s\"\nhead_timeout = \"30s\"", "");
+    let site = start("keep_alive_timeout = \"3s\"\nhead_timeout = \"30s\"", "");
     let mut connection = site.connect();
     let begun = Instant::now();
     for _ in 0..4 {
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_millis(800));
         assert_eq!(connection.get("/a.txt").text(), "a");
     }
     let idle = Instant::now();
     assert_eq!(connection.read_to_end(), b"");
-    assert_about_a_second(idle);
-    assert!(begun.elapsed() > Duration::from_secs(2));
+    assert_about(3, idle);
+    assert!(begun.elapsed() > Duration::from_secs(3));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_route_has_its_own_body_limit() {
 
 #[test]
 fn a_body_may_pause_as_long_as_it_may() {
-    let site = start("", "body_timeout = \"1s\"");
+    let site = start("", "body_timeout = \"3s\"");
     for framing in ["content-length: 9", "transfer-encoding: chunked"] {
         let mut connection = site.connect();
         connection.send(format!(
@@ -229,12 +229,12 @@ fn a_body_may_pause_as_long_as_it_may() {
         let response = connection.response();
         assert_eq!(response.status, 408, "{framing}");
         assert_eq!(response.header("connection"), Some("close"));
-        assert_about_a_second(begun);
+        assert_about(3, begun);
     }
     let mut slow = site.connect();
     slow.send("POST /up HTTP/1.1\r\nhost: test\r\ncontent-length: 6\r\n\r\n");
     for _ in 0..6 {
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_millis(800));
         slow.send("x");
     }
     assert_eq!(slow.response().text(), "6");
