@@ -21,6 +21,8 @@ pub(crate) struct Gil {
     cpu: Vec<Duration>,
     /// And which of them compute; empty as long as none is known to.
     computes: Vec<bool>,
+    /// How often that was looked at.
+    looks: u32,
 }
 
 impl Gil {
@@ -31,6 +33,7 @@ impl Gil {
             kept_since: None,
             cpu: Vec::new(),
             computes: Vec::new(),
+            looks: 0,
         }
     }
 
@@ -59,9 +62,16 @@ impl Gil {
             None => {
                 self.cpu.clear();
                 self.computes.clear();
+                self.looks = 0;
                 Duration::ZERO
             }
         }
+    }
+
+    /// Whether who keeps it would be known by now, if that can be known. On a busy machine looks are
+    /// rare, and the first two may fall where nobody computed.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.looks > 2
     }
 
     /// The place of a call that keeps it, as far as that is known.
@@ -96,6 +106,7 @@ impl Gil {
             self.computes = spent.iter().map(|spent| *spent * 2 >= most).collect();
         }
         self.cpu = cpu;
+        self.looks = self.looks.saturating_add(1);
     }
 
     fn striker(&mut self) -> Option<&mut Striker> {

@@ -189,7 +189,8 @@ impl Look {
         if slow {
             self.gil.try_for(now);
         }
-        if moment.gil_kept >= moment.grace && self.told != self.gil.kept_since {
+        let is_new = self.told != self.gil.kept_since;
+        if moment.gil_kept >= moment.grace && is_new && self.gil.has_looked() {
             self.told = self.gil.kept_since;
             self.report_kept_gil(moment.gil_kept);
         }
