@@ -26,12 +26,7 @@ use page::{Block, Page, pages, repository};
 use support::{Finished, Project, test_virtualenv};
 
 /// Commands that no test runs, by the page and how the block begins, and why.
-const UNTRIED: [(&str, &str, &str); 6] = [
-    (
-        "docs/docker.md",
-        "docker build -t appliance -f deploy/Dockerfile .",
-        "it pulls a Rust image; the same with `BINARY=given` is tried",
-    ),
+const UNTRIED: [(&str, &str, &str); 5] = [
     (
         "docs/first-server.md",
         "sudo apt install certbot",
