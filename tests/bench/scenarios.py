@@ -154,14 +154,15 @@ def summary(rounds):
 
 # None: the threads do not matter to the scenario or the server has none.
 STATIC = {"pair": None, "granian": None, "appliance": None}
+SMALLER = {**STATIC, "floor": None}
 ONE_AND_FOUR = {"pair": 1, "pair-4": 4, "granian": 1, "granian-4": 4, "bjoern": None,
                 "appliance": 1, "appliance-4": 4}
 
 SCENARIOS = [
     Throughput("index", "index.html, 3 KB, 64 connections", prepare.SMALL, servers.PLAIN, 64,
-               STATIC),
+               SMALLER),
     Throughput("script", "script, 60 KB, 64 connections", prepare.SCRIPT, servers.PLAIN, 64,
-               STATIC),
+               SMALLER),
     Throughput("large", "file, 20 MB, 4 connections", prepare.LARGE, servers.PLAIN, 4, STATIC),
     Throughput("wsgi", "trivial WSGI view, 64 connections", servers.PLAIN.path, servers.PLAIN,
                64, ONE_AND_FOUR),

@@ -144,6 +144,10 @@ def bjoern(_folder, port, app, _threads, _binary):
              PROCESSES]], None
 
 
+def floor(_folder, port, _app, _threads, _binary):
+    return [[prepare.FLOOR, port, PROCESSES, prepare.FILES]], ""
+
+
 def appliance(folder, port, app, threads, binary):
     (folder / "project.toml").write_text(PROJECT.format(
         app=app, port=port, processes=PROCESSES, threads=threads,
@@ -153,12 +157,13 @@ def appliance(folder, port, app, threads, binary):
 
 
 MAKERS = {"pair": pair, "uwsgi": uwsgi, "granian": granian, "bjoern": bjoern,
-          "appliance": appliance}
+          "floor": floor, "appliance": appliance}
 LABELS = {
     "pair": "nginx + uWSGI",
     "uwsgi": "uWSGI alone",
     "granian": "Granian",
     "bjoern": "bjoern",
+    "floor": "the kernel alone",
     "appliance": "appliance",
 }
 
