@@ -44,12 +44,14 @@ dist *ARGS:
 book:
     docs/book
 
-# A clone, the release in a bare Debian and in containers, by the pages' own words; needs root
+# A clone, and the release in a bare Debian, containers and a swarm, by the pages' own words; made twice; needs root
 test-deploy BINARY="":
     tests/deploy/clone {{ BINARY }}
     tests/deploy/debian {{ BINARY }}
     tests/deploy/docker {{ BINARY }}
     tests/deploy/swarm {{ BINARY }}
+    tests/deploy/mesh {{ BINARY }}
+    tests/deploy/reproducible
 
 # What continuous integration runs
 ci:
