@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 URL, STOP, MEANWHILE = sys.argv[1:4]
 EACH = 2
 PAUSE = 0.4
-TIMEOUT = 60
+TIMEOUT = 120
 LONGEST = 900
 OVER_BEFORE_THE_END = 5
 host, path = urlsplit(URL).netloc, urlsplit(URL).path
@@ -106,6 +106,8 @@ for thread in threads:
     thread.join()
 end = time.monotonic()
 print(new, keeping, sep="\n")
+if not os.path.exists(STOP):
+    sys.exit(f"the load has ended after {LONGEST} s, before what it was to go with")
 lost_at = new.lost_at + keeping.lost_at
 if MEANWHILE == "update":
     bad = bool(lost_at)
