@@ -24,12 +24,7 @@ fn start(python: &str) -> (Appliance, SocketAddr) {
     let site = Project::wsgi_with(python, APP)
         .also("[server]\nadmin = \"127.0.0.1:0\"")
         .start();
-    let log = site.log();
-    let phrase = "health, metrics and status on http://";
-    let line = log
-        .lines()
-        .find_map(|line| Some(line.split_once(phrase)?.1));
-    let address = line.unwrap().parse().unwrap();
+    let address = site.admin();
     (site, address)
 }
 

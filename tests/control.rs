@@ -28,16 +28,10 @@ fn command(site: &Appliance, command: &str, arguments: &[&str]) -> Finished {
     Finished::of(command)
 }
 
-fn status(site: &Appliance) -> serde_json::Value {
-    let finished = command(site, "status", &["--json"]);
-    assert_eq!(finished.status, 0, "{finished:?}");
-    serde_json::from_str(&finished.stdout).unwrap()
-}
-
 #[test]
 fn status_tells_of_the_server_and_its_workers() {
     let site = Project::wsgi_with("processes = 2", APP).start();
-    let status = status(&site);
+    let status = site.status();
     assert_eq!(status["state"], "serving");
     assert_eq!(status["pid"], site.pid());
     assert_eq!(status["generation"], 1);
@@ -76,7 +70,7 @@ fn the_status_tells_every_kind_of_listener() {
         format!("uwsgi://unix:{b}"),
     ];
     assert_eq!(listed, expected, "{text}");
-    let json = status(&site);
+    let json = site.status();
     assert_eq!(json["addresses"], serde_json::json!([plain, uwsgi]));
     assert_eq!(json["uwsgi"], serde_json::json!([uwsgi]));
     assert_eq!(json["unix"], serde_json::json!([a, b]));
@@ -88,10 +82,10 @@ fn status_counts_who_was_replaced_and_why() {
     let site = Project::wsgi(APP).start();
     site.signal_worker(site.workers()[0], libc::SIGKILL);
     eventually("successor", || {
-        (status(&site)["workers"][0]["state"] == "serving").then_some(())
+        (site.status()["workers"][0]["state"] == "serving").then_some(())
     });
     assert_eq!(command(&site, "reload", &[]).status, 0);
-    let status = status(&site);
+    let status = site.status();
     assert_eq!(
         status["replaced"],
         serde_json::json!({ "crash": 1, "reload": 1 })
@@ -182,7 +176,7 @@ fn commands_find_no_server_where_there_is_none() {
 fn a_server_is_reached_whatever_has_become_of_its_project_file() {
     let mut site = Project::wsgi(APP).start();
     fs::write(site.project.path("project.toml"), "nonsense").unwrap();
-    assert_eq!(status(&site)["state"], "serving");
+    assert_eq!(site.status()["state"], "serving");
     assert_eq!(command(&site, "stop", &[]).status, 0);
     assert_eq!(site.wait(), 0);
 }

@@ -29,12 +29,7 @@ fn start(python: &str) -> (Appliance, SocketAddr) {
     let site = Project::with_sites(APP, python, sites)
         .file("dist/small.txt", "small")
         .start();
-    let log = site.log();
-    let phrase = "health, metrics and status on http://";
-    let line = log
-        .lines()
-        .find_map(|line| Some(line.split_once(phrase)?.1));
-    let address = line.unwrap().parse().unwrap();
+    let address = site.admin();
     (site, address)
 }
 
@@ -125,12 +120,7 @@ fn no_request_is_forgotten_when_workers_die_or_are_replaced() {
     let later = sum(admin, "appliance_http_sent_bytes_total", "worker");
     assert!(later > bytes, "{later} after {bytes}");
 
-    let status = Finished::of({
-        let mut status = site.project.command("status");
-        status.arg("--json");
-        status
-    });
-    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    let status = site.status();
     assert_eq!(status["total"]["requests"]["2xx"], 21);
     assert_eq!(status["total"]["connections"], 51);
     assert_eq!(status["counted"].as_array().unwrap().len(), 2);

@@ -44,17 +44,6 @@ fn imports(site: &Appliance) -> usize {
     imports.lines().count()
 }
 
-/// The processes that serve.
-fn serving(site: &Appliance) -> Vec<i32> {
-    let mut status = site.project.command("status");
-    status.arg("--json");
-    let status: serde_json::Value = serde_json::from_str(&Finished::of(status).stdout).unwrap();
-    let workers = status["workers"].as_array().unwrap().iter();
-    let serving = workers.filter(|worker| worker["state"] == "serving");
-    let pids = serving.map(|worker| i32::try_from(worker["pid"].as_i64().unwrap()).unwrap());
-    pids.collect()
-}
-
 /// The process that has imported, as `ps` shows it.
 fn origin(site: &Appliance) -> i32 {
     let is_it = |pid: &i32| {
@@ -111,7 +100,7 @@ fn one_import_serves_all_workers() {
     assert_eq!((importer, parent), (origin, site.pid()));
     let forked = format!("preload: workers are forked from process {origin}, ");
     assert!(said(&site).starts_with(&forked), "{}", said(&site));
-    assert!(serving(&site).contains(&worker));
+    assert!(site.serving().contains(&worker));
     // 40 MB that all three have, and what each has for itself.
     let all: u64 = site.workers().iter().map(|pid| proportional_kb(*pid)).sum();
     assert!(all < 2 * (40 << 10), "{all} KB");
@@ -137,10 +126,10 @@ fn a_killed_worker_is_forked_anew() {
     let site = project("").start();
     let origin = origin(&site);
     for _ in 0..5 {
-        let before = serving(&site);
+        let before = site.serving();
         site.signal_worker(before[0], libc::SIGKILL);
         eventually("two workers again", || {
-            let now = serving(&site);
+            let now = site.serving();
             (now.len() == 2 && !now.contains(&before[0])).then_some(())
         });
     }
@@ -262,11 +251,11 @@ fn workers_outlive_the_process_they_were_forked_from() {
     site.signal_worker(origin(&site), libc::SIGKILL);
     site.wait_for_log("until the next reload they import the application themselves");
     assert_eq!(said(&site), EACH);
-    let workers = serving(&site);
+    let workers = site.serving();
     assert_eq!(workers.len(), 2);
     site.signal_worker(workers[0], libc::SIGKILL);
     let successor = eventually("a worker of its own", || {
-        let now = serving(&site);
+        let now = site.serving();
         let new = now.iter().find(|pid| !workers.contains(pid));
         (now.len() == 2).then(|| new.copied()).flatten()
     });

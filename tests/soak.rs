@@ -74,21 +74,6 @@ fn seconds() -> u64 {
     })
 }
 
-fn status(site: &Appliance) -> serde_json::Value {
-    let mut status = site.project.command("status");
-    status.arg("--json");
-    serde_json::from_str(&Finished::of(status).stdout).unwrap()
-}
-
-/// The serving workers' processes.
-fn serving(site: &Appliance) -> Vec<i32> {
-    let status = status(site);
-    let workers = status["workers"].as_array().unwrap().iter();
-    let serving = workers.filter(|worker| worker["state"] == "serving");
-    let pids = serving.map(|worker| i32::try_from(worker["pid"].as_i64().unwrap()).unwrap());
-    pids.collect()
-}
-
 /// Kills, reloads and upgrades, and samples of the supervisor, until it is time.
 fn disturb(site: &Appliance, faults: &Faults, until: Instant) -> (usize, usize, Vec<Sample>) {
     let (mut kills, mut reloads, mut samples) = (0, 0, Vec::new());
@@ -96,7 +81,7 @@ fn disturb(site: &Appliance, faults: &Faults, until: Instant) -> (usize, usize, 
     while Instant::now() < until {
         if Instant::now() >= next {
             next = Instant::now() + Duration::from_secs(5);
-            let workers = serving(site);
+            let workers = site.serving();
             if kills <= reloads && workers.len() == 2 {
                 faults.will_kill();
                 site.signal_worker(workers[kills % 2], libc::SIGKILL);
@@ -148,7 +133,7 @@ fn everything_at_once_loses_nothing_and_piles_up_nothing() {
     }
     let is_same = site.workers() == workers;
     let counted = clients.stop();
-    let status = status(&site);
+    let status = site.status();
 
     println!("{counted}");
     println!(

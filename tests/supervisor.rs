@@ -516,10 +516,10 @@ fn workers_are_bound_to_cpus_in_turn() {
         assert_eq!(cpus_of_workers(&site), in_turn, "preload = {preload}");
         assert_eq!(cpus_of(site.pid()), all);
 
-        let killed = serving(&site)[0];
+        let killed = site.serving()[0];
         site.signal_worker(killed, 9);
         eventually("a successor", || {
-            let pids = serving(&site);
+            let pids = site.serving();
             (pids.len() == 3 && pids[0] != killed).then_some(())
         });
         assert_eq!(cpus_of_workers(&site), in_turn, "preload = {preload}");
@@ -532,23 +532,6 @@ fn workers_are_bound_to_cpus_in_turn() {
     }
 }
 
-/// Processes that serve, by slot.
-fn serving(site: &Appliance) -> Vec<i32> {
-    let mut status = site.project.command("status");
-    status.arg("--json");
-    let status: serde_json::Value = serde_json::from_str(&Finished::of(status).stdout).unwrap();
-    let workers = status["workers"].as_array().unwrap().iter();
-    let serving = workers.filter(|worker| worker["state"] == "serving");
-    let mut serving: Vec<(i64, i32)> = serving
-        .map(|worker| {
-            let pid = i32::try_from(worker["pid"].as_i64().unwrap()).unwrap();
-            (worker["worker"].as_i64().unwrap(), pid)
-        })
-        .collect();
-    serving.sort_unstable();
-    serving.into_iter().map(|(_, pid)| pid).collect()
-}
-
 /// For each worker the different sets of CPUs that its threads may use.
 fn cpus_of_workers(site: &Appliance) -> Vec<Vec<Vec<usize>>> {
     let threads = |pid: i32| {
@@ -558,7 +541,7 @@ fn cpus_of_workers(site: &Appliance) -> Vec<Vec<Vec<usize>>> {
         sets.dedup();
         sets
     };
-    serving(site).into_iter().map(threads).collect()
+    site.serving().into_iter().map(threads).collect()
 }
 
 /// The CPUs that a thread may use; a process's first thread has its number.

@@ -205,12 +205,7 @@ fn the_admin_listener_tells_of_requests_when_it_is_asked_and_keeps_queries_to_it
     let site = Project::wsgi(APP)
         .also("[server]\nadmin = \"127.0.0.1:0\"")
         .start();
-    let log = site.log();
-    let phrase = "health, metrics and status on http://";
-    let admin = log
-        .lines()
-        .find_map(|line| Some(line.split_once(phrase)?.1));
-    let admin = admin.unwrap().parse().unwrap();
+    let admin = site.admin();
     let slow = vec![begin(&site, "/slow/path?token=secret")];
     let requests = eventually("running request", || {
         let answer = Connection::open(admin).get("/status?requests");

@@ -135,6 +135,45 @@ impl Appliance {
         &self.addresses
     }
 
+    /// The address of its admin listener.
+    #[track_caller]
+    pub fn admin(&self) -> SocketAddr {
+        let phrase = "health, metrics and status on http://";
+        let log = self.log();
+        let mut addresses = log
+            .lines()
+            .filter_map(|line| Some(line.split_once(phrase)?.1));
+        addresses
+            .next()
+            .expect("it has an admin listener")
+            .parse()
+            .unwrap()
+    }
+
+    /// What `appliance status --json` says.
+    #[track_caller]
+    pub fn status(&self) -> serde_json::Value {
+        let mut status = self.project.command("status");
+        status.arg("--json");
+        serde_json::from_str(&Finished::of(status).stdout).unwrap()
+    }
+
+    /// The processes that serve, by worker.
+    #[track_caller]
+    pub fn serving(&self) -> Vec<i32> {
+        let status = self.status();
+        let workers = status["workers"].as_array().unwrap().iter();
+        let serving = workers.filter(|worker| worker["state"] == "serving");
+        let mut serving: Vec<(i64, i32)> = serving
+            .map(|worker| {
+                let pid = i32::try_from(worker["pid"].as_i64().unwrap()).unwrap();
+                (worker["worker"].as_i64().unwrap(), pid)
+            })
+            .collect();
+        serving.sort_unstable();
+        serving.into_iter().map(|(_, pid)| pid).collect()
+    }
+
     /// Everything it has written to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

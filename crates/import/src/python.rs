@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use appliance_project::is_secret;
 use toml_edit::Value;
 
 use crate::Import;
@@ -101,15 +102,6 @@ impl Import<'_> {
     /// `NAME=value` for the application's environment. Secrets stay where they are: a project file
     /// is committed and read by many.
     pub(crate) fn variable(&mut self, assignment: &str, place: Place) {
-        const SECRET: [&str; 7] = [
-            "SECRET",
-            "PASSWORD",
-            "PASSWD",
-            "TOKEN",
-            "KEY",
-            "CREDENTIAL",
-            "DSN",
-        ];
         let Some((name, value)) = assignment.split_once('=') else {
             return self.row(
                 place,
@@ -117,11 +109,7 @@ impl Import<'_> {
                 "the service's variables are the application's anyway",
             );
         };
-        let upper = name.to_ascii_uppercase();
-        let has_login = value
-            .split_once("://")
-            .is_some_and(|(_, rest)| rest.contains('@'));
-        if has_login || SECRET.iter().any(|word| upper.contains(word)) {
+        if is_secret(name, value) {
             self.sources.hide(value);
             let text = format!(
                 "a secret: leave `{name}` in the service's own environment (`EnvironmentFile=`), which the application sees"

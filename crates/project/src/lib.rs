@@ -31,6 +31,7 @@ mod overrides;
 mod reader;
 mod reference;
 mod report;
+mod secret;
 mod sentence;
 mod show;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub use crate::network::{Network, NetworkProblem};
 pub use crate::reference::reference;
 pub use crate::report::{Colour, Report};
 use crate::report::{Place, Problem};
+pub use crate::secret::is_secret;
 pub use crate::show::{Setting, show};
 pub use crate::units::{parse_size, print_duration, print_size};
 

@@ -9,6 +9,7 @@ use crate::fault::{Fault, ModuleProblem};
 use crate::key_path::quoted;
 use crate::model::{Application, Python, Server};
 use crate::reader::{Entry, Table};
+use crate::secret::is_secret;
 
 use super::Check;
 use super::paths::absolute;
@@ -279,29 +280,11 @@ fn usable_cpus() -> usize {
 
 /// `check --show` ends up in bug reports and build logs; passwords must not.
 fn print_variable(name: &str, value: &str) -> String {
-    const SECRET: [&str; 7] = [
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "TOKEN",
-        "KEY",
-        "CREDENTIAL",
-        "DSN",
-    ];
-    let name = name.to_ascii_uppercase();
-    let is_secret = SECRET.iter().any(|word| name.contains(word)) || holds_password(value);
-    if is_secret {
+    if is_secret(name, value) {
         "\"…\"".to_owned()
     } else {
         quoted(value)
     }
-}
-
-/// Whether the value is a URL like `postgres://user:password@host/`.
-fn holds_password(value: &str) -> bool {
-    value
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// `package.module:callable`; the callable defaults to `application`.
