@@ -249,7 +249,7 @@ fn a_request_that_is_taken_back_ends_its_work() {
     }
     client.reset(stream);
     eventually("the end of the response", || {
-        (client.ask("/closed").text() == "1").then_some(())
+        (client.ask("/closed").text() == "1 of 1").then_some(())
     });
 }
 

@@ -3,10 +3,14 @@
 import time
 
 LARGE = bytes(at % 251 for at in range(8 << 20))
-calls = closed = 0
+calls = begun = closed = 0
 
 
 class Endless:
+    def __init__(self):
+        global begun
+        begun += 1
+
     def __iter__(self):
         return self
 
@@ -43,7 +47,7 @@ def application(environ, start_response):
     elif path == "/calls":
         body = [str(calls).encode()]
     elif path == "/closed":
-        body = [str(closed).encode()]
+        body = [b"%d of %d" % (closed, begun)]
     elif path == "/empty":
         status, body = "204 No Content", []
     elif path == "/raise":
