@@ -416,4 +416,21 @@ pub(super) fn send_signal(pid: i32, signal: i32) {
         .status()
         .unwrap();
     assert!(status.success());
+    if signal == libc::SIGSTOP {
+        // One of its threads has to run to hear of it; meanwhile the others go on.
+        eventually("a process that has stopped", || {
+            is_stopped(pid).then_some(())
+        });
+    }
+}
+
+/// Whether all of its threads have stopped.
+fn is_stopped(pid: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before the state may hold anything.
+        stat.rsplit_once(") ")
+            .is_none_or(|(_, rest)| rest.starts_with('T'))
+    })
 }
